@@ -1,0 +1,1 @@
+"""Event logs: one contract, several places to keep events."""
