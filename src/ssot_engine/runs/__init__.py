@@ -1,0 +1,1 @@
+"""Run planes: where submitted runs execute."""

@@ -1,0 +1,45 @@
+"""Fixtures of all tests: containers that run, and are found empty when the test is over."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack
+from typing import Any
+
+import pytest
+
+from fakes import until
+from running import Start, assert_nothing_is_left, small_settings
+from ssot_engine.container import ExecutionContainer
+
+
+@pytest.fixture
+async def start() -> AsyncIterator[Start]:
+    """Starts containers with agents and tools; at the end nothing of a run may be left of them."""
+    before = asyncio.all_tasks()
+    started: list[ExecutionContainer] = []
+    async with AsyncExitStack() as stack:
+
+        async def start(
+            *agents: object,
+            tools: Sequence[Callable[..., Any]] = (),
+            container: type[ExecutionContainer] = ExecutionContainer,
+            prepare: Callable[[ExecutionContainer], object] | None = None,
+            **sections: Any,
+        ) -> ExecutionContainer:
+            made = container.from_settings(small_settings(**sections))
+            for one in agents:
+                made.registry().register(one)
+            for function in tools:
+                made.tools().register(function)
+            if prepare is not None:
+                prepare(made)
+            started.append(made)
+            return await stack.enter_async_context(made.running())
+
+        yield start
+        for container in started:
+            await until(lambda c=container: not c.control().abandoned)
+            assert_nothing_is_left(container)
+    await until(lambda: asyncio.all_tasks() <= before | {asyncio.current_task()})
