@@ -1,0 +1,103 @@
+"""Facts about how the command starts: what it costs, and what it does not load."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import subprocess
+import sys
+
+import pytest
+from command import Command
+
+from ssot_engine import __version__
+
+_HEAVY = ("fastapi", "starlette", "dependency_injector", "ssot_engine.container", "ssot_engine.settings")
+
+_IMPORTS = """
+import json, sys
+from ssot_engine.cli import main
+sys.argv = ["ssot-engine", *{arguments!r}]
+try:
+    main()
+except SystemExit:
+    pass
+print(json.dumps(sorted(sys.modules)), file=sys.stderr)
+"""
+
+
+def modules_after(*arguments: str) -> set[str]:
+    """The modules a fresh process has after this command."""
+    code = _IMPORTS.format(arguments=arguments)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    return set(json.loads(done.stderr.splitlines()[-1]))
+
+
+def cpu_s(*command: str) -> float:
+    """The least CPU time this takes in some attempts."""
+    taken = []
+    for _ in range(5):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run(command, check=True, capture_output=True, timeout=60)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        taken.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    return min(taken)
+
+
+@pytest.mark.parametrize("arguments", [("--help",), ("run", "--help"), ("config", "--help"), ("demo", "--help")])
+def test_help_loads_neither_container_nor_web_framework(arguments: tuple[str, ...]) -> None:
+    """Help and completion answer at once."""
+    loaded = modules_after(*arguments)
+    assert [] == [name for name in _HEAVY if name in loaded]
+
+
+def test_the_version_loads_no_command_line() -> None:
+    """Scripts ask for it; not even typer is imported."""
+    loaded = modules_after("--version")
+    assert [] == [name for name in (*_HEAVY, "typer", "rich", "msgspec") if name in loaded]
+
+
+def test_the_version_costs_little_more_than_python() -> None:
+    """At most twice an empty program and 60 ms of CPU."""
+    assert cpu_s(sys.executable, "-m", "ssot_engine", "--version") <= 2 * cpu_s(sys.executable, "-c", "pass") + 0.06
+
+
+def test_the_version_is_the_packages(command: Command) -> None:
+    """The quick answer and the option say the same."""
+    quick = subprocess.run(
+        [sys.executable, "-m", "ssot_engine", "--version"], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert f"ssot-engine {__version__}\n" == quick.stdout == command("--version").output
+
+
+def test_without_arguments_it_shows_the_help(command: Command) -> None:
+    """Every command is listed."""
+    shown = command().output
+    commands = ("demo", "run", "chat", "agents", "tools", "events", "config", "doctor")
+    assert [] == [name for name in commands if name not in shown]
+
+
+def test_a_wrong_setting_is_told_in_a_paragraph(command: Command) -> None:
+    """No traceback: the variable, its value and what fits, exit status 2."""
+    os.environ["SSOT_ENGINE_WEB__PORT"] = "many"
+    try:
+        done = command("agents")
+    finally:
+        del os.environ["SSOT_ENGINE_WEB__PORT"]
+    assert done.exit_code == 2
+    assert done.stderr.startswith("error: SSOT_ENGINE_WEB__PORT (from environment): 'many' is not an integer")
+    assert "Traceback" not in done.output
+
+
+def test_a_reader_that_goes_away_is_no_traceback() -> None:
+    """`ssot-engine config show | head -1` ends quietly."""
+    done = subprocess.run(
+        f"{sys.executable} -m ssot_engine config schema | head -1",
+        shell=True,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert "Traceback" not in done.stderr
+    assert done.stdout == "{\n"
