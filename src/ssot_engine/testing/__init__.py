@@ -1,0 +1,1 @@
+"""What tests of a host use: fixtures, and audits of isolation."""
