@@ -118,9 +118,9 @@ class Retention:
         """Nothing left of a thread: it goes, and threads made from now on have another epoch."""
         db = self._file.db
         gone = db.execute(
-            "select owner, name from thread where id = ?1 and not exists(select 1 from run where thread = ?1)"
-            " and not exists(select 1 from event where thread = ?1)",
-            (thread,),
+            "select owner, name from thread where id = ? and not exists(select 1 from run where thread = ?)"
+            " and not exists(select 1 from event where thread = ?)",
+            (thread, thread, thread),
         ).fetchall()
         if gone:
             db.execute("delete from thread where id = ?", (thread,))
