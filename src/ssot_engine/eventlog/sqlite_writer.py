@@ -190,6 +190,7 @@ class SqliteWriter:
         self._failing_since: float | None = None
         self._probe: asyncio.TimerHandle | None = None
         self._rows_since_checkpoint = 0
+        self._is_closing = False
         if self.is_full:
             self._probe_in(FIRST_PROBE_S)
 
@@ -255,7 +256,8 @@ class SqliteWriter:
         if self._failing_since is None:
             self._failing_since = now
         if now - self._failing_since < RETRY_WINDOW_S:
-            self._retry = self._loop.call_later(RETRY_INTERVAL_S, self._try_again)
+            if self._retry is None:
+                self._retry = self._loop.call_later(RETRY_INTERVAL_S, self._try_again)
         else:
             self._failing_since = None
             self._refuse(problem)
@@ -291,7 +293,8 @@ class SqliteWriter:
         return self._file.reserve.release()
 
     def _probe_in(self, delay_s: float) -> None:
-        self._probe = self._loop.call_later(delay_s, lambda: self.lend(self._file.probe, self._probed))
+        if not self._is_closing:
+            self._probe = self._loop.call_later(delay_s, lambda: self.lend(self._file.probe, self._probed))
 
     def _probed(self, has_room: bool) -> None:
         if has_room:
@@ -342,6 +345,7 @@ class SqliteWriter:
             self.flush()
             if not ack.done():
                 await asyncio.wait((ack,))
+        self._is_closing = True
         if self._probe is not None:
             self._probe.cancel()
         await self.lend(self._file.close)
