@@ -29,7 +29,7 @@ FLOORS = (
     """offline: usage columns reading sample figures period prices rows bill spend failures latency repeats moves
     findings intents report answers source toolbox team""",
     # 5  work, limits, the one authority
-    "metrics deadlines threads housekeeping admission calls run stream engine factory",
+    "metrics deadlines threads housekeeping admission calls run_control run_services run stream engine factory",
     # 6  where submitted runs execute
     "runs: base local",
     # 7  the only place that composes

@@ -25,7 +25,7 @@ from ssot_engine.instances import AgentInstanceFactory
 from ssot_engine.metrics import Metrics
 from ssot_engine.permissions import no_permissions
 from ssot_engine.registry import AgentRegistry
-from ssot_engine.run import RunControl
+from ssot_engine.run_control import RunControl
 from ssot_engine.runs.local import LocalRuns
 from ssot_engine.scoping.providers import ScopedContainer
 from ssot_engine.scoping.scoped import Given, Scoped

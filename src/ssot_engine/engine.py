@@ -17,7 +17,8 @@ from ssot_engine.eventlog.base import RunRecord
 from ssot_engine.events import CancelReceipt, Outcome, RunError, RunResult, RunStatus, Usage
 from ssot_engine.ids import keyed_run_id, new_id
 from ssot_engine.instances import AgentInfo, AgentInstanceFactory
-from ssot_engine.run import Run, RunControl
+from ssot_engine.run import Run
+from ssot_engine.run_control import RunControl
 from ssot_engine.scoping.scope import Scope
 from ssot_engine.stream import RunStream
 from ssot_engine.tools import Tool, ToolDispatcher, ToolRegistry

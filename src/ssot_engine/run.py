@@ -5,58 +5,24 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 import structlog
 
 from ssot_engine import calls
-from ssot_engine.admission import Admission
 from ssot_engine.agents import AGENT_CODE, Agent, Message, RunContext
 from ssot_engine.context import UserExecutionContext
-from ssot_engine.deadlines import Deadlines
 from ssot_engine.emitter import UnifiedWebSocketEmitter
 from ssot_engine.errors import AgentError
-from ssot_engine.eventlog.base import EventLog
 from ssot_engine.events import CancelReceipt, Outcome, RunError, RunResult, RunStatus, Usage
 from ssot_engine.instances import AgentInstanceFactory
 from ssot_engine.logs import get_logger
-from ssot_engine.metrics import Metrics
-from ssot_engine.settings import EngineSettings
-from ssot_engine.threads import in_thread
+from ssot_engine.run_control import RunControl
+from ssot_engine.run_services import RunServices
 from ssot_engine.tools import ToolRegistry
 
-#: Threads one run may keep busy at the same time; further synchronous calls of it wait.
-MAX_THREADS = 16
-
 log = get_logger("ssot_engine.run")
-
-#: Says which permissions a user has, beside those that settings give to everyone.
-Permissions = Callable[[UserExecutionContext], "frozenset[str]"]
-
-
-class RunControl:
-    """What all runs of a container share: limits, clocks, counters, and a list of those that live."""
-
-    def __init__(
-        self,
-        settings: EngineSettings,
-        event_log: EventLog,
-        admission: Admission,
-        metrics: Metrics,
-        permissions: Permissions,
-    ) -> None:
-        self.settings = settings
-        self.event_log = event_log
-        self.admission = admission
-        self.metrics = metrics
-        self.permissions = permissions
-        self.deadlines = Deadlines()
-        #: (user id, run id) → run, from its start to its end.
-        self.live: dict[tuple[str, str], Run] = {}
-        #: Tasks of abandoned runs, until they end after all.
-        self.abandoned: set[asyncio.Task[Any]] = set()
-        self.granted = frozenset(settings.permissions)
 
 
 class Host(Protocol):
@@ -84,7 +50,7 @@ class Host(Protocol):
         """This run of yours is over."""
 
 
-class Run:
+class Run(RunServices):
     """One execution of an agent. `start` begins it; it ends by itself, by `stop`, or by force.
 
     It has started when its first event is in the log, which is before its task exists, so that even a task cancelled
@@ -93,11 +59,8 @@ class Run:
 
     # fmt: off
     __slots__ = (
-        "__weakref__", "_children", "_deadline_slot", "_force_timer", "_has_worked", "_history", "_host",
-        "_is_forced", "_once", "_output_bytes", "_queued", "_stop_reason", "_task", "_thread_slots", "_threads",
-        "_usage", "_waiters", "agent", "agents", "context", "control", "deadline", "emitter", "ended", "error",
-        "inputs", "key", "max_agent_depth", "max_output_bytes", "message", "result", "run_id", "started_at",
-        "timeout_s", "tools",
+        "__weakref__", "_deadline_slot", "_force_timer", "_host", "_is_forced", "_queued", "_waiters", "agent", "error",
+        "inputs", "message", "result", "started_at", "timeout_s",
     )
     # fmt: on
 
@@ -111,45 +74,31 @@ class Run:
         history: Sequence[Message] | None,
         timeout_s: float | None,
     ) -> None:
-        control = host.control
-        settings = control.settings
+        control, bridge = host.control, host.websocket_emitter.websocket_bridge
+        super().__init__(
+            control,
+            host.user_context,
+            run_id,
+            host.agent_factory,
+            host.tool_registry,
+            bridge.key,
+            bridge.for_run(run_id, driven=True),
+            history,
+        )
         self._host = host
-        self.control = control
-        self.run_id = run_id
         self.agent = agent
         self.message = message
         self.inputs = inputs
-        self.context = host.user_context
-        self.agents = host.agent_factory
-        self.tools = host.tool_registry
-        self.timeout_s = settings.run_timeout_s if timeout_s is None else timeout_s
-        self.max_agent_depth = settings.max_agent_depth
-        self.max_output_bytes = settings.max_output_bytes
-        bridge = host.websocket_emitter.websocket_bridge
-        #: The thread its events belong to, and what it speaks through.
-        self.key = bridge.key
-        self.emitter = bridge.for_run(run_id, driven=True)
-        self.deadline = 0.0
+        self.timeout_s = control.settings.run_timeout_s if timeout_s is None else timeout_s
         self.started_at = 0.0
         #: Set once it ended: its result; or the error that kept the log from storing its end.
         self.result: RunResult | None = None
         self.error: Exception | None = None
-        self.ended = False
-        self._history = history
-        self._stop_reason: RunStatus | None = None
         self._is_forced = False
-        self._has_worked = False
-        self._task: asyncio.Task[None] | None = None
         self._queued: asyncio.Task[None] | None = None
         self._waiters: tuple[asyncio.Future[None], ...] = ()
-        self._children: set[asyncio.Task[Any]] | None = None
-        self._threads: dict[object, str] | None = None
-        self._thread_slots: asyncio.Semaphore | None = None
-        self._once: dict[str, asyncio.Future[Any]] | None = None
         self._deadline_slot = -1
         self._force_timer: asyncio.TimerHandle | None = None
-        self._output_bytes = 0
-        self._usage = Counts()
 
     # ---------------------------------------------------------------------------- life
 
@@ -435,144 +384,7 @@ class Run:
             entry["error"] = f"{result.error.type}: {result.error.message}"
         log.info("run_finished", **entry)
 
-    # ------------------------------------------------------------ what its agents may do
-
-    @property
-    def is_stopping(self) -> bool:
-        """Whether it was told to end, or has, or only waits for what its agent left behind."""
-        return self._stop_reason is not None or self._has_worked or self.ended
-
-    @property
-    def history(self) -> Sequence[Message]:
-        """The conversation before this run, oldest first."""
-        if self._history is None:
-            self._history = tuple(
-                message
-                for record in self.control.event_log.recent(self.key, self.control.settings.history_runs)
-                for message in _said(record.message, (record.outcome or {}).get("result"))
-            )
-        return self._history
-
-    def used(self, input_tokens: int, output_tokens: int, requests: int) -> None:
-        """Count what a model used."""
-        self._usage.add(input_tokens, output_tokens, requests)
-
-    def is_granted(self, permission: str) -> bool:
-        """Whether the user has this permission."""
-        return permission in self.control.granted or permission in self.control.permissions(self.context)
-
-    def count_tool_call(self) -> str:
-        """Count one more tool call; its id."""
-        usage = self._usage
-        if usage.tool_calls >= self.control.settings.max_tool_calls_per_run:
-            raise AgentError(
-                f"run {self.run_id!r} called {usage.tool_calls} tools; engine.max_tool_calls_per_run allows no more"
-            )
-        usage.tool_calls += 1
-        self.control.metrics.tool_calls += 1
-        return f"call_{usage.tool_calls}"
-
-    def count_agent_call(self) -> int:
-        """Count one more nested agent; its span."""
-        self._usage.agent_calls += 1
-        return self._usage.agent_calls
-
-    def add_output(self, size_bytes: int) -> None:
-        """Count text an agent produced."""
-        self._output_bytes += size_bytes
-        if self._output_bytes > self.max_output_bytes:
-            raise AgentError(
-                f"run {self.run_id!r} produced more than {self.max_output_bytes} bytes of text; "
-                "let the agent say less or raise engine.max_output_bytes"
-            )
-
-    def adopt_task(self) -> None:
-        """The current task acts for the run: it is ended before the run is."""
-        task = asyncio.current_task(self.emitter.loop)
-        if task is None or task is self._task:
-            return
-        if self._children is None:
-            self._children = set()
-        if task not in self._children:
-            self._children.add(task)
-            task.add_done_callback(self._children.discard)
-
-    async def in_thread(self, label: str, function: Callable[[], Any]) -> Any:
-        """Call a function in a thread; `label` names it in a cancel receipt until the thread has ended."""
-        if self._threads is None or self._thread_slots is None:
-            self._threads, self._thread_slots = {}, asyncio.Semaphore(MAX_THREADS)
-        threads, ticket = self._threads, object()
-
-        def body() -> Any:
-            try:
-                return function()
-            finally:
-                threads.pop(ticket, None)
-
-        async with self._thread_slots:
-            threads[ticket] = label
-            return await in_thread(body, f"{label} of {self.run_id}")
-
-    def call_tool(
-        self, context: RunContext, name: str, arguments: Mapping[str, Any], once: str | None
-    ) -> Coroutine[Any, Any, Any]:
-        """Call a tool for one of its agents; with a key, at most once in the run."""
-        if once is None:
-            return calls.call_tool(self, context, name, arguments)
-        return self._call_tool_once(context, name, arguments, once)
-
-    async def _call_tool_once(self, context: RunContext, name: str, arguments: Mapping[str, Any], once: str) -> Any:
-        if self._once is None:
-            self._once = {}
-        while (earlier := self._once.get(once)) is not None:
-            await asyncio.wait((earlier,))
-            if not earlier.cancelled():
-                return earlier.result()
-        first = self._once[once] = self.emitter.loop.create_future()
-        try:
-            result = await calls.call_tool(self, context, name, arguments)
-        except BaseException:
-            del self._once[once]
-            first.cancel()
-            raise
-        first.set_result(result)
-        return result
-
-    def call_agent(
-        self, context: RunContext, name: str, message: str, inputs: Mapping[str, Any]
-    ) -> Coroutine[Any, Any, Any]:
-        """Run another agent inside this run."""
-        return calls.call_agent(self, context, name, message, inputs)
-
-
-class Counts:
-    """What a run used so far."""
-
-    __slots__ = ("agent_calls", "input_tokens", "output_tokens", "requests", "tool_calls")
-
-    def __init__(self) -> None:
-        self.input_tokens = 0
-        self.output_tokens = 0
-        self.requests = 0
-        self.tool_calls = 0
-        self.agent_calls = 0
-
-    def add(self, input_tokens: int, output_tokens: int, requests: int) -> None:
-        """Count what a model call used."""
-        self.input_tokens += input_tokens
-        self.output_tokens += output_tokens
-        self.requests += requests
-
-    def value(self) -> Usage:
-        """The counts as a value."""
-        return Usage(self.input_tokens, self.output_tokens, self.requests, self.tool_calls, self.agent_calls)
-
 
 def _is_being_cancelled() -> bool:
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
-
-
-def _said(question: str, answer: object) -> tuple[Message, ...]:
-    asked = (Message("user", question),)
-    return (*asked, Message("assistant", answer)) if isinstance(answer, str) else asked

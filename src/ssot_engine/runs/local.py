@@ -14,7 +14,7 @@ from ssot_engine.events import CancelReceipt, Outcome, RunResult
 from ssot_engine.factory import ExecutionEngineFactory
 from ssot_engine.ids import keyed_run_id
 from ssot_engine.logs import get_logger
-from ssot_engine.run import RunControl
+from ssot_engine.run_control import RunControl
 from ssot_engine.runs.base import RunPlane, RunSpec
 from ssot_engine.stream import RunStream
 
