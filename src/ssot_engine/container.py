@@ -122,10 +122,11 @@ class ExecutionContainer(ScopedContainer):
         return container
 
     @asynccontextmanager
-    async def running(self) -> AsyncIterator[Self]:
+    async def running(self, *, freeze: bool = True) -> AsyncIterator[Self]:
         """Check the graph, open the log, end what a crash left open, and make engines until the block ends.
 
-        At the end open runs may finish for `engine.drain_timeout_s`; everything closes in reverse.
+        From now on no agent and no tool can be registered, unless a test says `freeze=False`. At the end open runs may
+        finish for `engine.drain_timeout_s`; everything closes in reverse.
 
         Raises:
             ConfigError: the graph or the settings are wrong, or the event log cannot be opened.
@@ -135,8 +136,9 @@ class ExecutionContainer(ScopedContainer):
         async with AsyncExitStack() as stack:
             stack.push_async_callback(log.aclose)
             await log.open()
-            self.registry().freeze()
-            self.tools().freeze()
+            if freeze:
+                self.registry().freeze()
+                self.tools().freeze()
             factory = self.engine_factory()
             stack.callback(self.control().deadlines.close)
             stack.push_async_callback(self.runs().aclose)

@@ -49,6 +49,14 @@ def execution_tools():
 FIXTURES = (
     GREETER
     + """
+async def test_register_late(execution_container, as_user):
+    @agent("late")
+    async def late(run):
+        return "in time"
+
+    execution_container.registry().register(late)
+    assert (await as_user("alice").run("late")).output == "in time"
+
 async def test_run(as_user):
     run = await as_user("alice").run("greeter", "hi")
     assert run.text == run.output == "hello alice, 3"
@@ -160,6 +168,7 @@ def suite(tmp_path_factory: pytest.TempPathFactory) -> Suite:
 @pytest.mark.parametrize(
     "test",
     [
+        "test_register_late",
         "test_run",
         "test_failing_run",
         "test_user_keeps_a_thread",

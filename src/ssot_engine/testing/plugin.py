@@ -85,7 +85,10 @@ def execution_container(
     execution_tools: list[Any],
     _ssot_engine_leaks: list[str],
 ) -> Iterator[ExecutionContainer]:
-    """A container of this test's own, with its agents and tools, that runs on the test's event loop."""
+    """A container of this test's own, with its agents and tools, that runs on the test's event loop.
+
+    The test may register more of both while it runs.
+    """
     from ssot_engine.testing.leaks import Watch
 
     container = execution_container_class.from_settings(execution_settings)
@@ -96,7 +99,7 @@ def execution_container(
     with ExitStack() as stack:
         loop = _loop_of(request) or stack.enter_context(closing(asyncio.new_event_loop()))
         watch = Watch(loop)
-        running = container.running()
+        running = container.running(freeze=False)
         loop.run_until_complete(running.__aenter__())
         try:
             yield container
