@@ -67,7 +67,7 @@ class ExecutionEngineFactory:
         self._check(context)
         sibling = _bind_bridge(context, brought) if brought else None
         if not self._slots.take(context.user_id):
-            await self._admission.wait_for_engine(context.user_id)
+            await self._wait_for_slot(context)
         ending = _Ending(self, context.user_id)
         scope = self._open(context, brought, ending)
         if sibling is not None:
@@ -97,11 +97,18 @@ class ExecutionEngineFactory:
         if self._strict:
             context.check_strict()
 
+    async def _wait_for_slot(self, context: UserExecutionContext) -> None:
+        await self._admission.wait_for_engine(context.user_id)
+        try:
+            # The container may have been shut down meanwhile.
+            self._check(context)
+        except BaseException:
+            self._slots.release(context.user_id)
+            raise
+
     def _open(self, context: UserExecutionContext, brought: dict[str, Any], ending: _Ending) -> Scope:
         """A scope that holds the user's slot: its end gives the slot back, whatever way it ends."""
         try:
-            # The container may have been shut down while this call waited for its slot.
-            self._check(context)
             scope = self._open_scope(context=context, **brought)
         except BaseException:
             self._slots.release(context.user_id)

@@ -316,7 +316,7 @@ class Run(RunServices):
             status, output, error = self._stop_reason, None, None
         elif status is RunStatus.CANCELLED:
             self._stop_reason = status
-        usage = self._usage.value()
+        usage = self.usage()
         took_ms = (time.time() - self.started_at) * 1e3
         receipt = self.receipt() if status is RunStatus.CANCELLED else None
         result = RunResult(status, output, error, usage, self.run_id)
@@ -372,7 +372,7 @@ class Run(RunServices):
             "status": result.status.value,
             "duration_ms": round((time.time() - self.started_at) * 1e3, 3),
             "events": emitter.run_seq,
-            "tools": self._usage.tool_calls,
+            "tools": self._tool_calls,
             "bytes": emitter.sent_bytes,
         }
         if self._host.degraded:

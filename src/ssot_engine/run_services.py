@@ -21,37 +21,15 @@ from ssot_engine.tools import ToolRegistry
 MAX_THREADS = 16
 
 
-class Counts:
-    """What a run used so far."""
-
-    __slots__ = ("agent_calls", "input_tokens", "output_tokens", "requests", "tool_calls")
-
-    def __init__(self) -> None:
-        self.input_tokens = 0
-        self.output_tokens = 0
-        self.requests = 0
-        self.tool_calls = 0
-        self.agent_calls = 0
-
-    def add(self, input_tokens: int, output_tokens: int, requests: int) -> None:
-        """Count what a model call used."""
-        self.input_tokens += input_tokens
-        self.output_tokens += output_tokens
-        self.requests += requests
-
-    def value(self) -> Usage:
-        """The counts as a value."""
-        return Usage(self.input_tokens, self.output_tokens, self.requests, self.tool_calls, self.agent_calls)
-
-
 class RunServices:
     """The side of a run that its agents see, through their `RunContext`. What it lends ends with the run."""
 
     # fmt: off
     __slots__ = (
-        "_children", "_has_worked", "_history", "_once", "_output_bytes", "_stop_reason", "_task", "_thread_slots",
-        "_threads", "_usage", "agents", "context", "control", "deadline", "emitter", "ended", "key", "max_agent_depth",
-        "max_output_bytes", "run_id", "tools",
+        "_agent_calls", "_children", "_has_worked", "_history", "_input_tokens", "_once", "_output_bytes",
+        "_output_tokens", "_requests", "_stop_reason", "_task", "_thread_slots", "_threads", "_tool_calls", "agents",
+        "context", "control", "deadline", "emitter", "ended", "key", "max_agent_depth", "max_output_bytes", "run_id",
+        "tools",
     )
     # fmt: on
 
@@ -89,7 +67,9 @@ class RunServices:
         self._thread_slots: asyncio.Semaphore | None = None
         self._once: dict[str, asyncio.Future[Any]] | None = None
         self._output_bytes = 0
-        self._usage = Counts()
+        #: What it used so far.
+        self._tool_calls = self._agent_calls = 0
+        self._input_tokens = self._output_tokens = self._requests = 0
 
     @property
     def is_stopping(self) -> bool:
@@ -109,7 +89,13 @@ class RunServices:
 
     def used(self, input_tokens: int, output_tokens: int, requests: int) -> None:
         """Count what a model used."""
-        self._usage.add(input_tokens, output_tokens, requests)
+        self._input_tokens += input_tokens
+        self._output_tokens += output_tokens
+        self._requests += requests
+
+    def usage(self) -> Usage:
+        """What it used so far."""
+        return Usage(self._input_tokens, self._output_tokens, self._requests, self._tool_calls, self._agent_calls)
 
     def is_granted(self, permission: str) -> bool:
         """Whether the user has this permission."""
@@ -117,19 +103,18 @@ class RunServices:
 
     def count_tool_call(self) -> str:
         """Count one more tool call; its id."""
-        usage = self._usage
-        if usage.tool_calls >= self.control.settings.max_tool_calls_per_run:
+        if self._tool_calls >= self.control.settings.max_tool_calls_per_run:
             raise AgentError(
-                f"run {self.run_id!r} called {usage.tool_calls} tools; engine.max_tool_calls_per_run allows no more"
+                f"run {self.run_id!r} called {self._tool_calls} tools; engine.max_tool_calls_per_run allows no more"
             )
-        usage.tool_calls += 1
+        self._tool_calls += 1
         self.control.metrics.tool_calls += 1
-        return f"call_{usage.tool_calls}"
+        return f"call_{self._tool_calls}"
 
     def count_agent_call(self) -> int:
         """Count one more nested agent; its span."""
-        self._usage.agent_calls += 1
-        return self._usage.agent_calls
+        self._agent_calls += 1
+        return self._agent_calls
 
     def add_output(self, size_bytes: int) -> None:
         """Count text an agent produced."""
