@@ -16,8 +16,8 @@ SHORT = {"stop_grace_s": 0.1, "drain_timeout_s": 0.1, "wait_timeout_s": 2.0, "ru
 
 def small_settings(engine: Mapping[str, Any] | None = None, **sections: Any) -> Settings:
     """Settings with short times and without the agents that installed packages bring."""
-    agents = {"offline": False, "entry_points": False}
-    return Settings(engine={**SHORT, **(engine or {})}, agents=agents, **sections)
+    sections.setdefault("agents", {"offline": False, "entry_points": False})
+    return Settings(engine={**SHORT, **(engine or {})}, **sections)
 
 
 def assert_nothing_is_left(container: ExecutionContainer) -> None:

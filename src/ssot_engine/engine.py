@@ -14,7 +14,7 @@ from ssot_engine.context import UserExecutionContext
 from ssot_engine.emitter import UnifiedWebSocketEmitter
 from ssot_engine.errors import ClosedError, EngineLimitReached, RequestError, RunConflict, shown
 from ssot_engine.eventlog.base import RunRecord
-from ssot_engine.events import CancelReceipt, Outcome, RunError, RunResult, RunStatus, Usage
+from ssot_engine.events import CancelReceipt, RunError, RunResult, RunStatus, Usage
 from ssot_engine.ids import keyed_run_id, new_id
 from ssot_engine.instances import AgentInfo, AgentInstanceFactory
 from ssot_engine.run import Run
@@ -122,12 +122,7 @@ class UserExecutionEngine:
 
     async def cancel(self, run_id: str) -> CancelReceipt:
         """Stop a run of this engine's user. After the receipt nothing of it acts, except what the receipt names."""
-        user_id = self._context.user_id
-        run = self.control.live.get((user_id, run_id))
-        if run is None:
-            record = await self.control.event_log.run(user_id, run_id)
-            return CancelReceipt(run_id, Outcome.UNKNOWN if record is None else Outcome.ALREADY_ENDED)
-        return await run.cancel()
+        return await self.control.cancel(self._context.user_id, run_id)
 
     def _prepare(
         self,
@@ -262,7 +257,7 @@ class UserExecutionEngine:
 def _repeated(conflict: RunConflict, idempotency_key: str | None) -> RunResult:
     """The result of the ended run that a repeated request named by its key; anything else is the conflict."""
     record: RunRecord | None = conflict.record
-    if record is None or record.status is None or idempotency_key is None or record.idempotency_key != idempotency_key:
+    if record is None or record.status is None or not record.is_of(idempotency_key):
         raise conflict
     return stored_result(record)
 

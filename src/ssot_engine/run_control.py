@@ -10,6 +10,7 @@ from ssot_engine.admission import Admission
 from ssot_engine.context import UserExecutionContext
 from ssot_engine.deadlines import Deadlines
 from ssot_engine.eventlog.base import EventLog
+from ssot_engine.events import CancelReceipt, Outcome
 from ssot_engine.metrics import Metrics
 from ssot_engine.settings import EngineSettings
 
@@ -42,3 +43,10 @@ class RunControl:
         #: Tasks of abandoned runs, until they end after all.
         self.abandoned: set[asyncio.Task[Any]] = set()
         self.granted = frozenset(settings.permissions)
+
+    async def cancel(self, user_id: str, run_id: str) -> CancelReceipt:
+        """Stop a user's run, whichever engine it is on."""
+        if (run := self.live.get((user_id, run_id))) is not None:
+            return await run.cancel()
+        record = await self.event_log.run(user_id, run_id)
+        return CancelReceipt(run_id, Outcome.UNKNOWN if record is None else Outcome.ALREADY_ENDED)

@@ -68,6 +68,10 @@ class RunRecord(msgspec.Struct, frozen=True):
     #: The payload of its `agent_completed` as JSON, None while it is open.
     ending: msgspec.Raw | None
 
+    def is_of(self, idempotency_key: str | None) -> bool:
+        """Whether it came from the request that this key names."""
+        return idempotency_key is not None and self.idempotency_key == idempotency_key
+
     @property
     def outcome(self) -> dict[str, Any] | None:
         """The payload of its `agent_completed`, None while it is open."""

@@ -10,15 +10,12 @@ from ssot_engine.context import UserExecutionContext
 from ssot_engine.engine import stored_result
 from ssot_engine.errors import RunConflict, UnknownRun
 from ssot_engine.eventlog.base import EventLog, RunRecord
-from ssot_engine.events import CancelReceipt, Outcome, RunResult
+from ssot_engine.events import CancelReceipt, RunResult
 from ssot_engine.factory import ExecutionEngineFactory
 from ssot_engine.ids import keyed_run_id
-from ssot_engine.logs import get_logger
 from ssot_engine.run_control import RunControl
 from ssot_engine.runs.base import RunPlane, RunSpec
 from ssot_engine.stream import RunStream
-
-log = get_logger("ssot_engine.runs")
 
 
 class LocalRuns(RunPlane):
@@ -46,7 +43,8 @@ class LocalRuns(RunPlane):
             )
         except RunConflict as conflict:
             await engine.cleanup()
-            if _is_same(conflict, spec.idempotency_key):
+            record: RunRecord | None = conflict.record
+            if record is not None and record.is_of(spec.idempotency_key):
                 return context.run_id
             raise
         except BaseException:
@@ -61,7 +59,7 @@ class LocalRuns(RunPlane):
         if (context.user_id, context.run_id) in self._control.live:
             return True
         record = await self._event_log.run(context.user_id, context.run_id)
-        if record is not None and record.idempotency_key != idempotency_key:
+        if record is not None and not record.is_of(idempotency_key):
             raise RunConflict(context.run_id, record)
         return record is not None
 
@@ -80,10 +78,7 @@ class LocalRuns(RunPlane):
         return stored_result(record)
 
     async def cancel(self, user_id: str, run_id: str) -> CancelReceipt:
-        if (run := self._control.live.get((user_id, run_id))) is not None:
-            return await run.cancel()
-        record = await self._event_log.run(user_id, run_id)
-        return CancelReceipt(run_id, Outcome.UNKNOWN if record is None else Outcome.ALREADY_ENDED)
+        return await self._control.cancel(user_id, run_id)
 
     async def record(self, user_id: str, run_id: str) -> RunRecord:
         record = await self._event_log.run(user_id, run_id)
@@ -94,12 +89,6 @@ class LocalRuns(RunPlane):
     async def aclose(self) -> None:
         if self._tasks:
             await asyncio.wait(self._tasks)
-
-
-def _is_same(conflict: RunConflict, idempotency_key: str | None) -> bool:
-    """Whether the run that is there already came from the same request."""
-    record: RunRecord | None = conflict.record
-    return record is not None and idempotency_key is not None and record.idempotency_key == idempotency_key
 
 
 def _keyed(spec: RunSpec) -> UserExecutionContext:
