@@ -24,8 +24,9 @@ from ssot_engine.agents import Message, Output, RunContext, agent
 from ssot_engine.bridge import AgentWebSocketBridge
 from ssot_engine.container import ExecutionContainer
 from ssot_engine.engine import UserExecutionEngine
-from ssot_engine.errors import ClosedError, LogUnavailable, RequestError, UnknownAgent
+from ssot_engine.errors import AgentError, ClosedError, LogUnavailable, RequestError, UnknownAgent
 from ssot_engine.events import EventRefused, Outcome, RunStatus, ThreadKey
+from ssot_engine.run_emitter import MAX_ON_THE_WAY
 
 # ------------------------------------------------------------------- ends by itself
 
@@ -1093,3 +1094,52 @@ async def test_a_thousand_users_each_see_their_own_events_and_nothing_stays(star
     assert 3_000 == factory.metrics()["runs_completed"]
     await until(lambda: not any(ref() for ref in engines))
     assert 0 == container.open_scopes
+
+
+async def test_what_a_thread_emits_against_the_rules_fails_its_run(start: Start) -> None:
+    """The event is refused when it arrives on the loop; the thread has gone on by then, so the run's end tells it."""
+
+    @agent("agent")
+    def speaks_out_of_turn(run: RunContext) -> str:
+        run._run.emitter._hand_over(run._run.emitter.tool_completed, "call_9", "completed", None, 0.0)
+        return "all is well"
+
+    container = await start(speaks_out_of_turn)
+    async with container.engine_factory().engine_for(context_of()) as engine:
+        result = await engine.run("agent", "go")
+    assert RunStatus.FAILED == result.status
+    assert result.error is not None
+    assert ("EventRefused", True) == (result.error.type, "call_9" in result.error.message)
+
+
+async def test_a_thread_that_floods_its_loop_is_refused_and_may_go_on(start: Start) -> None:
+    """Events that wait for the loop are bounded; once it took them the thread is heard again."""
+    refused: list[str] = []
+
+    @agent("agent")
+    async def floods(run: RunContext) -> None:
+        def flood() -> None:
+            try:
+                for number in range(MAX_ON_THE_WAY + 5):
+                    run.emit.custom("n", number)
+            except AgentError as error:
+                refused.append(str(error))
+
+        thread = threading.Thread(target=flood)
+        thread.start()
+        # Not awaited: the loop must not take anything meanwhile.
+        thread.join()
+        await asyncio.sleep(0)
+        after = threading.Thread(target=lambda: run.emit.custom("after"))
+        after.start()
+        after.join()
+        await asyncio.sleep(0)
+
+    container = await start(floods)
+    async with container.engine_factory().engine_for(context_of()) as engine:
+        result = await engine.run("agent", "go")
+    assert RunStatus.COMPLETED == result.status
+    assert 1 == len(refused)
+    assert "emit less" in refused[0]
+    customs = [event for event in events_of(container.event_log()) if event.type == "custom"]
+    assert "after" == customs[-1].payload["name"]

@@ -271,12 +271,12 @@ class RunEmitter:
         """From another thread: on the loop, in order. A run that ended meanwhile ignores it."""
         if self.table.state == "ended":
             raise EventRefused("an event", self.run_id, "ended")
-        self._on_the_way += 1
-        if self._on_the_way > MAX_ON_THE_WAY:
+        if self._on_the_way >= MAX_ON_THE_WAY:
             raise AgentError(
-                f"run {self.run_id!r} emitted {self._on_the_way} events from threads before its loop took one; "
-                "emit less, or join what belongs together"
+                f"run {self.run_id!r} has {self._on_the_way} events of threads waiting for its loop, which allows no "
+                "more; emit less, or join what belongs together"
             )
+        self._on_the_way += 1
         self.loop.call_soon_threadsafe(self._received, method, *args)
 
     def _received(self, method: Any, *args: Any) -> None:
