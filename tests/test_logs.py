@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
-from ssot_engine.logs import configure_logging, get_logger
+from ssot_engine.logs import bind_run, configure_logging, get_logger, tell
 
 
 @pytest.fixture(autouse=True)
@@ -147,6 +147,53 @@ def test_the_logger_is_assembled_once() -> None:
     configure_logging("info", "json", io.StringIO())
     logger = get_logger("x")
     assert logger.bind() is logger.bind()
+
+
+@pytest.mark.parametrize("level", ["debug", "info", "warning"])
+@pytest.mark.parametrize("format_", ["json", "console"])
+def test_a_told_entry_is_the_one_the_logger_writes(format_: str, level: str) -> None:
+    """`tell` writes, filters and redacts as `info` does, in each format."""
+    lines = []
+    for way in (
+        lambda log, entry: log.info("run_finished", **entry),
+        lambda log, entry: tell(log, "run_finished", entry),
+    ):
+        stream = io.StringIO()
+        configure_logging(level, format_, stream)  # type: ignore[arg-type]
+        way(get_logger("x"), {"run_id": "r-1", "api_key": "hunter2", "error": "two\nlines"})
+        lines.append(re.sub(r"\d{4}-\d\d-\d\dT\S+?Z", "<time>", stream.getvalue()))
+    logged, told = lines
+    assert logged == told
+    assert ("run_finished" in told) is (level != "warning")
+
+
+def test_a_told_entry_goes_where_structlog_was_told_last() -> None:
+    """Who captures entries, or configures structlog after us, gets what is told; then it is written as before."""
+    stream = io.StringIO()
+    configure_logging("info", "json", stream)
+    logger = get_logger("x")
+    with structlog.testing.capture_logs() as captured:
+        tell(logger, "run_finished", {"run_id": "r-1"})
+    tell(logger, "run_finished", {"run_id": "r-2"})
+    seen: list[dict[str, object]] = []
+
+    def take(_logger: object, _method: str, entry: dict[str, object]) -> dict[str, object]:
+        seen.append(dict(entry))
+        raise structlog.DropEvent
+
+    structlog.configure(processors=[take])
+    tell(get_logger("y"), "run_finished", {"run_id": "r-3"})
+    assert captured == [{"event": "run_finished", "log_level": "info", "run_id": "r-1"}]
+    assert [entry["run_id"] for entry in entries(stream)] == ["r-2"]
+    assert seen == [{"event": "run_finished", "run_id": "r-3"}]
+
+
+def test_a_runs_ids_are_structlogs_own_context_variables() -> None:
+    """Who binds or unbinds one of them through structlog changes what `bind_run` bound."""
+    bind_run("u-1", "t-1", "r-1", "q-1")
+    structlog.contextvars.unbind_contextvars("request_id")
+    structlog.contextvars.bind_contextvars(thread_id="t-2")
+    assert structlog.contextvars.get_contextvars() == {"user_id": "u-1", "thread_id": "t-2", "run_id": "r-1"}
 
 
 # ------------------------------------------------------------- somebody else's

@@ -11,8 +11,9 @@ import json
 import os
 import sys
 from collections.abc import Iterable, MutableMapping
+from contextvars import ContextVar, copy_context
 from datetime import UTC, datetime
-from typing import Any, Literal, TextIO, cast
+from typing import Any, Literal, NamedTuple, TextIO, cast
 
 import msgspec
 import structlog
@@ -20,7 +21,7 @@ from structlog.typing import EventDict, FilteringBoundLogger, Processor, Wrapped
 
 from ssot_engine.redaction import redact, redact_text
 
-__all__ = ["configure_logging", "get_logger"]
+__all__ = ["bind_run", "configure_logging", "get_logger", "tell"]
 
 
 class _Sink(structlog.WriteLogger):
@@ -46,13 +47,15 @@ def _complete(logger: WrappedLogger, method: str, entry: EventDict) -> EventDict
     # An entry that names its run says all that is bound where it runs.
     if "run_id" not in entry:
         entry = structlog.contextvars.merge_contextvars(logger, method, entry)
-    entry["level"] = method
-    entry["timestamp"] = datetime.now(UTC)
     if "exc_info" in entry or "stack_info" in entry:
         entry = structlog.processors.format_exc_info(logger, method, _with_stack(logger, method, entry))
     if "exception" in entry:
         entry["exception"] = redact_text(entry["exception"])
-    return cast("EventDict", redact(entry))
+    # Before the time is added: `redact` answers at once where all values are plain.
+    entry = cast("EventDict", redact(entry))
+    entry["level"] = method
+    entry["timestamp"] = datetime.now(UTC)
+    return entry
 
 
 def _timed(_logger: WrappedLogger, _method: str, entry: EventDict) -> EventDict:
@@ -89,16 +92,61 @@ def configure_logging(
     `format` "auto" is coloured text on a terminal and JSON elsewhere. Call it once, before the first entry: a logger
     that has written keeps the set-up it wrote with.
     """
+    global _direct
     stream = stream or sys.stderr
     terminal = stream.isatty()
     style: Literal["console", "json"] = ("console" if terminal else "json") if format == "auto" else format
+    sink = _Sink(stream)
     structlog.configure(
         processors=_processors(style, colors=terminal and not os.environ.get("NO_COLOR")),
         wrapper_class=structlog.make_filtering_bound_logger(level),
         context_class=dict,
-        logger_factory=lambda *_name: _Sink(stream),
+        logger_factory=lambda *_name: sink,
         cache_logger_on_first_use=True,
     )
+    _direct = _Direct(_set_up(), sink) if style == "json" and level in ("debug", "info") else None
+
+
+class _Direct(NamedTuple):
+    """Where entries may go without structlog's own steps, as long as it is still set up like this."""
+
+    set_up: dict[str, Any]
+    sink: _Sink
+
+
+_direct: _Direct | None = None
+
+
+def _set_up() -> dict[str, Any]:
+    """How structlog is set up now. Who captures entries changes its list of processors in place, hence the copy."""
+    config = structlog.get_config()
+    return {**config, "processors": list(config["processors"])}
+
+
+def tell(logger: FilteringBoundLogger, event: str, entry: EventDict) -> None:
+    """`logger.info(event, **entry)` for an entry that names its run; several times as fast in our own JSON set-up."""
+    if _direct is not None and structlog.get_config() == _direct.set_up:
+        entry["event"] = event
+        _direct.sink.msg(_as_json(logger, "info", _complete(logger, "info", entry)))
+    else:
+        logger.info(event, **entry)
+
+
+def _variables(*keys: str) -> list[ContextVar[str]]:
+    """structlog's own context variables of these keys."""
+    tokens = copy_context().run(structlog.contextvars.bind_contextvars, **dict.fromkeys(keys, ""))
+    return [tokens[key].var for key in keys]
+
+
+_user_id, _thread_id, _run_id, _request_id = _variables("user_id", "thread_id", "run_id", "request_id")
+
+
+def bind_run(user_id: str, thread_id: str, run_id: str, request_id: str) -> None:
+    """`structlog.contextvars.bind_contextvars` for the four ids of a run; its variables are looked up only once."""
+    _user_id.set(user_id)
+    _thread_id.set(thread_id)
+    _run_id.set(run_id)
+    _request_id.set(request_id)
 
 
 def get_logger(name: str) -> FilteringBoundLogger:

@@ -8,8 +8,6 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
-import structlog
-
 from ssot_engine import calls
 from ssot_engine.agents import AGENT_CODE, Agent, Message, RunContext
 from ssot_engine.context import UserExecutionContext
@@ -17,7 +15,7 @@ from ssot_engine.emitter import UnifiedWebSocketEmitter
 from ssot_engine.errors import AgentError
 from ssot_engine.events import CancelReceipt, Outcome, RunError, RunResult, RunStatus, Usage
 from ssot_engine.instances import AgentInstanceFactory
-from ssot_engine.logs import get_logger
+from ssot_engine.logs import bind_run, get_logger, tell
 from ssot_engine.run_control import RunControl
 from ssot_engine.run_services import RunServices
 from ssot_engine.tools import ToolRegistry
@@ -183,9 +181,7 @@ class Run(RunServices):
         # As data: the exception itself, kept in this frame, would be a cycle through its traceback.
         error: RunError | None = None
         context = self.context
-        structlog.contextvars.bind_contextvars(
-            user_id=context.user_id, thread_id=context.thread_id, run_id=self.run_id, request_id=context.request_id
-        )
+        bind_run(context.user_id, context.thread_id, self.run_id, context.request_id)
         try:
             if self.emitter.is_pending:
                 await self.emitter.drain()
@@ -369,7 +365,7 @@ class Run(RunServices):
             "run_id": self.run_id,
             "request_id": context.request_id,
             "agent": self.agent.name,
-            "status": result.status.value,
+            "status": str(result.status),
             "duration_ms": round((time.time() - self.started_at) * 1e3, 3),
             "events": emitter.run_seq,
             "tools": self._tool_calls,
@@ -382,7 +378,7 @@ class Run(RunServices):
             return
         if result.error is not None:
             entry["error"] = f"{result.error.type}: {result.error.message}"
-        log.info("run_finished", **entry)
+        tell(log, "run_finished", entry)
 
 
 def _is_being_cancelled() -> bool:
