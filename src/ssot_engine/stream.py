@@ -11,18 +11,18 @@ from ssot_engine.events import Event, RunResult, RunStatus
 from ssot_engine.run import Run
 
 
-class RunStream:
+class RunStream(Follower):
     """Exactly one run's events in order, its last event last; then the iteration ends.
 
     It is a cursor on a run that goes on by itself: leaving the loop with `break` only stops reading, leaving
     `async with` early cancels the run. A reader too slow for the log's retention meets a `Reset` where events are gone.
     """
 
-    __slots__ = ("_follower", "run")
+    __slots__ = ("run",)
 
     def __init__(self, run: Run) -> None:
+        super().__init__(run.control.event_log, run.key, None, run_id=run.run_id)
         self.run = run
-        self._follower: Follower | None = None
 
     @property
     def run_id(self) -> str:
@@ -31,26 +31,24 @@ class RunStream:
 
     def follow_from_here(self) -> None:
         """Begin before the run's first event: called just before the run starts."""
-        run = self.run
-        log = run.control.event_log
-        self._follower = log.follow(run.key, log.head(run.key), run_id=run.run_id, guard=run.check_recorded)
+        self._after = self._log.head(self._key)
 
     async def result(self) -> RunResult:
         """Wait for the run's end."""
         return await self.run.wait()
 
-    def __aiter__(self) -> Self:
-        return self
-
     def __anext__(self) -> Coroutine[Any, Any, Event | Reset]:
-        return self._first() if self._follower is None else self._follower.__anext__()
+        return self._first() if self._after is None else Follower.__anext__(self)
 
     async def _first(self) -> Event | Reset:
         """Of a run that waits for its turn; one that was stopped there never started, and has nothing to tell."""
         await self.run.admitted()
-        if self._follower is None:
+        if self._after is None:
             raise StopAsyncIteration
-        return await self._follower.__anext__()
+        return await super().__anext__()
+
+    def _check(self) -> None:
+        self.run.check_recorded()
 
     async def __aenter__(self) -> Self:
         return self

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any, Literal, Self
 
 import msgspec
@@ -310,16 +310,16 @@ class EventLog(ABC):
 class Follower:
     """A cursor on a thread: reads from its position, sleeps until the thread moves."""
 
-    __slots__ = ("_after", "_guard", "_index", "_is_over", "_key", "_live", "_log", "_page", "_run_id")
+    __slots__ = ("_after", "_guard", "_is_over", "_key", "_last", "_live", "_log", "_run_id", "_unread")
 
     def __init__(
         self,
         log: EventLog,
         key: ThreadKey,
         after: Position | None,
-        live: bool,
-        run_id: str | None,
-        guard: Callable[[], None] | None,
+        live: bool = True,
+        run_id: str | None = None,
+        guard: Callable[[], None] | None = None,
     ) -> None:
         self._log = log
         self._key = key
@@ -327,60 +327,60 @@ class Follower:
         self._live = live
         self._run_id = run_id
         self._guard = guard
-        self._page: Sequence[Event] = ()
-        self._index = 0
+        #: What was read and not yet given; the last one given or passed over.
+        self._unread: Iterator[Event] = _NOTHING
+        self._last: Event | None = None
         self._is_over = False
 
     @property
     def position(self) -> Position | None:
         """What a reader that stops here passes as `after` to go on."""
-        return self._page[self._index - 1].position if self._index else self._after
+        return self._after if self._last is None else self._last.position
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> Event | Reset:
+        wanted = self._run_id
         while not self._is_over:
-            if (event := self._next_read()) is not None:
-                return event
+            for event in self._unread:
+                self._last = event
+                if wanted is None:
+                    return event
+                if event.run_id == wanted:
+                    self._is_over = is_last(event)
+                    return event
             page = self._read_now()
             if page is None:
                 page = await self._log.read(self._key, self._after)
             if page.status != "ok":
                 return await self._reset(page)
             if page.events:
-                self._page = page.events
+                self._unread = iter(page.events)
                 continue
             if not self._live:
                 break
-            if self._guard is not None:
-                self._guard()
+            self._check()
             head, page = page.head, None
             await self._log.changed(self._key, head)
         raise StopAsyncIteration
 
-    def _next_read(self) -> Event | None:
-        """The next event that was read already and is wanted; None if the log must be asked."""
-        page, run_id = self._page, self._run_id
-        while (index := self._index) < len(page):
-            self._index = index + 1
-            event = page[index]
-            if run_id is None:
-                return event
-            if event.run_id == run_id:
-                self._is_over = is_last(event)
-                return event
-        return None
-
     def _read_now(self) -> Page | None:
-        """Done with the page: ask for what comes after it."""
-        if self._index:
-            self._after = self._page[self._index - 1].position
-            self._page, self._index = (), 0
+        """Done with what was read: ask for what comes after it."""
+        if self._last is not None:
+            self._after, self._last = self._last.position, None
         return self._log.read_now(self._key, self._after)
+
+    def _check(self) -> None:
+        """Called before each wait; what it raises ends the following."""
+        if self._guard is not None:
+            self._guard()
 
     async def _reset(self, page: Page) -> Reset:
         self._after = position = Position(page.epoch, page.floor)
         snapshot = await self._log.snapshot(self._key, page.floor)
         self._is_over = any(is_last(event) and event.run_id == self._run_id for event in snapshot)
         return Reset(self._key, position, page.status, snapshot)
+
+
+_NOTHING: Iterator[Event] = iter(())
