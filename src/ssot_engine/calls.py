@@ -72,6 +72,8 @@ async def call_tool(run: CallingRun, context: RunContext, name: str, given: Mapp
         if tool.call_parameter is not None:
             arguments[tool.call_parameter] = _tool_call(run, context, call_id)
         work = _start(run, tool, name, arguments)
+        # A tool may take long: what only its start needed is not kept meanwhile.
+        del given, arguments
         result = await (work if tool.timeout_s is None else _within(tool.timeout_s, work, name))
     except BaseException as error:
         _tell_failure(run, call_id, error, began)

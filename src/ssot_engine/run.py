@@ -123,7 +123,7 @@ class Run(RunServices):
         self._deadline_slot = control.deadlines.add(self.deadline, self)
         control.live[self.context.user_id, self.run_id] = self
         control.metrics.runs_started += 1
-        self._task = task = loop.create_task(self._drive())
+        self._task = task = loop.create_task(self._drive(), name=self.run_id)
         task.add_done_callback(self._task_done)
 
     def queue(self, idempotency_key: str | None, before: Callable[[], None] | None) -> None:

@@ -368,7 +368,7 @@ class Follower:
     def _read_now(self) -> Page | None:
         """Done with what was read: ask for what comes after it."""
         if self._last is not None:
-            self._after, self._last = self._last.position, None
+            self._after, self._last, self._unread = self._last.position, None, _NOTHING
         return self._log.read_now(self._key, self._after)
 
     def _check(self) -> None:
