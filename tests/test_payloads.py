@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ssot_engine.events import Custom, MessageDelta
-from ssot_engine.payloads import MAX_TEXT, MAX_VALUE_BYTES, cut, encode, presentable, result_value
+from ssot_engine.payloads import MAX_TEXT, MAX_VALUE_BYTES, cut, encode, presentable, result_value, rounded
 
 
 def shown(value: Any) -> Any:
@@ -143,3 +143,11 @@ def test_any_value_can_be_told_and_never_with_a_password(value: Any) -> None:
     assert "data" in msgspec.json.decode(raw)
     assert len(raw) < 2 * MAX_VALUE_BYTES
     assert b"hunter2" not in raw
+
+
+@given(st.floats())
+def test_a_duration_has_three_decimals(duration_ms: float) -> None:
+    """Any number is taken, and is what `round` makes of it but for the last decimal of a tie."""
+    expected, actual = round(duration_ms, 3), rounded(duration_ms)
+    assert repr(expected) == repr(actual) or abs(expected - actual) <= 0.001 + 1e-9
+    assert repr(actual) == repr(round(actual, 3))

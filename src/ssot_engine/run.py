@@ -16,6 +16,7 @@ from ssot_engine.errors import AgentError
 from ssot_engine.events import CancelReceipt, Outcome, RunError, RunResult, RunStatus, Usage
 from ssot_engine.instances import AgentInstanceFactory
 from ssot_engine.logs import bind_run, get_logger, tell
+from ssot_engine.payloads import rounded
 from ssot_engine.run_control import RunControl
 from ssot_engine.run_services import RunServices
 from ssot_engine.tools import ToolRegistry
@@ -366,7 +367,7 @@ class Run(RunServices):
             "request_id": context.request_id,
             "agent": self.agent.name,
             "status": str(result.status),
-            "duration_ms": round((time.time() - self.started_at) * 1e3, 3),
+            "duration_ms": rounded((time.time() - self.started_at) * 1e3),
             "events": emitter.run_seq,
             "tools": self._tool_calls,
             "bytes": emitter.sent_bytes,

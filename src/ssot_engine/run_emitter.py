@@ -32,7 +32,7 @@ from ssot_engine.events import (
     ToolExecuting,
     Usage,
 )
-from ssot_engine.payloads import cut, encode, presentable, result_value
+from ssot_engine.payloads import cut, encode, presentable, result_value, rounded
 
 #: Deltas closer together than this are joined before they get a place, in seconds.
 DELTA_INTERVAL_S = 0.02
@@ -184,7 +184,7 @@ class RunEmitter:
     ) -> None:
         """A nested agent ended; `status` is completed, failed or cancelled."""
         speaker = self.table.close_span(span)
-        payload = SubagentCompleted(status, result_value(result), round(execution_time_ms, 3), error)
+        payload = SubagentCompleted(status, result_value(result), rounded(execution_time_ms), error)
         try:
             self._post("subagent_completed", encode(payload), speaker)
         except BaseException:
@@ -213,7 +213,7 @@ class RunEmitter:
         payload = AgentCompleted(
             status,
             result_value(result),
-            round(execution_time_ms, 3),
+            rounded(execution_time_ms),
             f"{root.agent_name} {status}",
             error,
             usage,
@@ -354,7 +354,7 @@ class RunEmitter:
 
 
 def _call_closed(tool_name: str, call_id: str, status: str, result: Any, execution_time_ms: float) -> msgspec.Raw:
-    took_ms = round(execution_time_ms, 3)
+    took_ms = rounded(execution_time_ms)
     return encode(ToolCompleted(tool_name, call_id, presentable(result), took_ms, status, f"{tool_name} {status}"))
 
 
