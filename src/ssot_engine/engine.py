@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Coroutine, Mapping, Sequence
 from typing import Any
 
 from ssot_engine.agents import Message
@@ -232,13 +232,13 @@ class UserExecutionEngine:
         """From now on `cleanup` ends this scope."""
         self._scope = scope
 
-    async def cleanup(self) -> None:
-        """End the engine and its scope. Safe to call twice."""
-        scope = self._scope
-        if scope is not None:
-            await scope.aclose()
-            self._scope = None
-        elif not self._is_closed and (ending := self.stop()) is not None:
+    def cleanup(self) -> Coroutine[Any, Any, None]:
+        """To be awaited: end the engine and its scope. Safe to call twice."""
+        return self._stop_alone() if self._scope is None else self._scope.aclose()
+
+    async def _stop_alone(self) -> None:
+        """End an engine that owns no scope."""
+        if not self._is_closed and (ending := self.stop()) is not None:
             await ending
 
     def stop(self) -> Awaitable[None] | None:

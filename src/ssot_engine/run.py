@@ -234,9 +234,9 @@ class Run(RunServices):
         Raises:
             LogUnavailable: the log could not store how it ended.
         """
-        await self.over()
-        if self.error is not None:
-            raise self.error
+        if self.result is None:
+            await self.over()
+            self.check_recorded()
         assert self.result is not None
         return self.result
 

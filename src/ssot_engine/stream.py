@@ -33,9 +33,9 @@ class RunStream(Follower):
         """Begin before the run's first event: called just before the run starts."""
         self._after = self._log.head(self._key)
 
-    async def result(self) -> RunResult:
-        """Wait for the run's end."""
-        return await self.run.wait()
+    def result(self) -> Coroutine[Any, Any, RunResult]:
+        """To be awaited: the run's end."""
+        return self.run.wait()
 
     def __anext__(self) -> Coroutine[Any, Any, Event | Reset]:
         return self._first() if self._after is None else Follower.__anext__(self)

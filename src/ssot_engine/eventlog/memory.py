@@ -113,6 +113,8 @@ class MemoryEventLog(EventLog):
         self.size_bytes = 0
         self._retention_s = retention_s
         self._max_events = max_events_per_thread
+        #: How long a thread may grow before it is cut back: not at every event.
+        self._most_events = max_events_per_thread + (max_events_per_thread >> 2)
         self._max_bytes = max_bytes
         self._run_retention_s = run_retention_s
         self._threads: dict[ThreadKey, Thread] = {}
@@ -157,39 +159,41 @@ class MemoryEventLog(EventLog):
             raise self._is_closed()
         if not drafts:
             return None
-        row = self._runs.get((key.user_id, drafts[0].run_id))
+        user_id, thread_id = key
+        run_id = drafts[0].run_id
+        row = self._runs.get((user_id, run_id))
         if row is None or row.thread.key != key:
-            raise UnknownRun(drafts[0].run_id)
+            raise UnknownRun(run_id)
         if attempt != row.attempt or (row.status is not None and drafts[-1].run_seq > row.ordinal):
             raise StaleAttempt(row.run_id, attempt, row.attempt, row.status)
-        thread, known = row.thread, row.ordinal
-        user_id, thread_id = key
+        thread, known, events = row.thread, row.ordinal, row.thread.events
         for draft in drafts:
-            if draft.run_seq <= known:
+            ordinal, raw = draft.run_seq, draft.raw
+            if ordinal <= known:
                 continue
-            row.ordinal = draft.run_seq
+            row.ordinal = ordinal
             thread.head = seq = thread.head + 1
-            thread.events.append(
+            events.append(
                 Event(
                     draft.type,
                     thread_id,
-                    draft.run_id,
+                    run_id,
                     user_id,
                     draft.agent_name,
                     thread.epoch,
                     seq,
-                    draft.run_seq,
+                    ordinal,
                     draft.span,
                     draft.parent,
                     draft.timestamp,
-                    draft.raw,
+                    raw,
                 )
             )
-            self.size_bytes += len(draft.raw) + EVENT_OVERHEAD
-        if draft.run_seq > known and is_terminal(draft):
+            self.size_bytes += len(raw) + EVENT_OVERHEAD
+        if row.ordinal > known and is_terminal(draft):
             self._end(row, draft)
-        if len(thread.events) > self._max_events + (self._max_events >> 2):
-            self._forget_before(thread, len(thread.events) - self._max_events)
+        if len(events) > self._most_events:
+            self._forget_before(thread, len(events) - self._max_events)
         if self.size_bytes > self._max_bytes:
             self._evict()
         if thread.waiters.asleep:
