@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fakes import until
 from ssot_engine.admission import Admission, Slots
 from ssot_engine.metrics import Metrics
 from ssot_engine.settings import EngineSettings
@@ -65,6 +66,52 @@ async def test_those_who_wait_are_served_in_turn_over_users() -> None:
     slots.release("first")
     await asyncio.gather(*tasks)
     assert "gsgsgsggg" == "".join(order)
+
+
+async def test_the_queue_is_told_in_the_order_it_is_served() -> None:
+    """Round-robin over users; as those who wait are served one by one, each is the one who was told first."""
+    slots, order = Slots(per_user=10, total=1, max_waiting=100), []
+
+    async def use(user: str) -> None:
+        assert await slots.wait(user, 5)
+        order.append(user)
+
+    assert [] == slots.queue()
+    assert slots.take("first")
+    tasks = [asyncio.create_task(use(user)) for user in "ggsggb"]
+    await asyncio.sleep(0)
+    told = slots.queue()
+    assert "gsbggg" == "".join(told)
+    slots.release("first")
+    for place in range(len(told)):
+        await tasks_done(tasks, place + 1)
+        assert told[: place + 1] == order
+        assert told[place + 1 :] == slots.queue()
+        slots.release(order[-1])
+    assert empty(slots)
+
+
+async def test_the_queue_tells_neither_who_gave_up_nor_forgets_who_is_at_the_own_cap() -> None:
+    """A user at its own cap waits behind those who could go; a call that was cancelled waits no more."""
+    slots = Slots(per_user=1, total=2, max_waiting=100)
+    assert slots.take("a")
+    assert slots.take("x")
+    tasks = [asyncio.create_task(slots.wait(user, 5)) for user in "aaabbc"]
+    await asyncio.sleep(0)
+    assert ["b", "c", "a", "b", "a", "a"] == slots.queue()
+    for index in (1, 3):
+        tasks[index].cancel()
+    await asyncio.wait([tasks[1], tasks[3]])
+    assert ["b", "c", "a", "a"] == slots.queue()
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)
+    assert [] == slots.queue()
+
+
+async def tasks_done(tasks: list[asyncio.Task[None]], count: int) -> None:
+    """Wait until so many of them are done."""
+    await until(lambda: sum(task.done() for task in tasks) == count)
 
 
 async def test_who_comes_now_does_not_overtake_who_waits() -> None:

@@ -13,6 +13,7 @@ from ssot_engine.errors import (
     ConfigError,
     EngineLimitReached,
     ExecutionEngineFactoryError,
+    Forbidden,
     InvalidContext,
     InvalidContextError,
     LogCorrupt,
@@ -25,6 +26,7 @@ from ssot_engine.errors import (
     SsotEngineError,
     StaleAttempt,
     ToolError,
+    TooManyRequests,
     UnknownAgent,
     UnknownRun,
     UnknownTool,
@@ -35,6 +37,11 @@ from ssot_engine.events import EventRefused, RunStatus, ThreadKey
 ENDED = RunRecord(ThreadKey("alice", "t-1"), "r-1", "agent", 1, RunStatus.FAILED, 0.0, 1.0, "hi", None, None)
 
 EXAMPLES: list[tuple[SsotEngineError, str]] = [
+    (Forbidden("origin 'https://other.example' is not allowed"), "origin 'https://other.example' is not allowed"),
+    (
+        TooManyRequests("runs", "120/minute", "web.runs_rate", 12.34),
+        "too many runs: web.runs_rate is 120/minute; try again in 12.3 s",
+    ),
     (SsotEngineError("broken"), "broken"),
     (ConfigError("model.name is 'x'"), "model.name is 'x'"),
     (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
+import time
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ from ssot_engine.ids import (
     check_lasting_id,
     check_part,
     check_strict,
+    made_at,
     new_id,
 )
 
@@ -31,6 +33,14 @@ def test_made_ids_are_readable_unique_and_sort_by_time() -> None:
     ids = [new_id("run") for _ in range(10_000)]
     assert all(re.fullmatch(r"run_[0-9a-f]{32}", one) for one in ids)
     assert sorted(set(ids)) == ids
+
+
+@pytest.mark.parametrize("prefix", ["run", "engine", "legacy_compat_user", ""])
+def test_an_id_tells_when_it_was_made(prefix: str) -> None:
+    """In seconds since 1970, to the millisecond, whatever the prefix."""
+    before = time.time()
+    made = made_at(new_id(prefix))
+    assert before - 0.001 <= made <= time.time()
 
 
 def test_ids_made_in_many_threads_are_all_different() -> None:

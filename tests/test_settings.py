@@ -346,6 +346,11 @@ def test_a_problem_is_data() -> None:
         ("context", "strict_ids", "perhaps", "is not true or false"),
         ("web", "host", "", "is too short"),
         ("web", "host", 1, "is not text"),
+        ("web", "runs_rate", "120 per minute", "is no rate; write a number and a time, such as 120/minute"),
+        ("web", "runs_rate", "0/second", "is no rate"),
+        ("web", "allowed_origins", ["https://app.example.org/"], "is no origin; write scheme, host and port"),
+        ("web", "allowed_origins", ["*"], "is no origin"),
+        ("auth", "algorithms", ["none"], "is not one of"),
         ("gc", "threshold", [1, 2], "has too few items"),
         ("gc", "threshold", [1, 2, 3, 4], "has too many items; give 3"),
         ("gc", "threshold", [-1, 2, 3], "is too small; give at least 0"),
@@ -377,6 +382,15 @@ def test_every_event_log_url_is_accepted(url: str) -> None:
     assert url == Settings(events={"url": url}).events.url
 
 
+def test_a_secret_setting_is_shown_nowhere() -> None:
+    """The key of tokens is hidden in every text the settings give of themselves."""
+    settings = Settings(auth={"secret": "0123456789abcdef0123456789abcdef"})
+    assert settings.auth.secret is not None
+    assert "0123456789abcdef0123456789abcdef" == settings.auth.secret.get_secret_value()
+    shown = [repr(settings), settings.model_dump_json(), *(str(line) for line in explain(settings))]
+    assert [] == [text for text in shown if "0123456789abcdef" in text]
+
+
 def test_one_value_for_a_section_is_refused_with_its_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     """SSOT_ENGINE_MODEL=x, bad JSON and a scalar section say which settings stand below."""
     monkeypatch.setenv("SSOT_ENGINE_MODEL", "gpt")
@@ -391,7 +405,7 @@ def test_one_value_for_a_section_is_refused_with_its_settings(monkeypatch: pytes
         "SSOT_ENGINE_MODEL (from environment): 'gpt' is one value for a section; set SSOT_ENGINE_MODEL__NAME",
         (
             "SSOT_ENGINE_WEB (from environment): '{bad' is one value for a section; "
-            "set SSOT_ENGINE_WEB__HOST, SSOT_ENGINE_WEB__PORT"
+            "set SSOT_ENGINE_WEB__HOST, SSOT_ENGINE_WEB__PORT, SSOT_ENGINE_WEB__ROOT_PATH, …"
         ),
         "providers (argument): [] is one value for a section; set providers.NAME",
     ]

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from ssot_engine.settings import Settings as Settings
     from ssot_engine.tools import ToolCall as ToolCall
     from ssot_engine.tools import tool as tool
+    from ssot_engine.web.dependencies import get_engine as get_engine
+    from ssot_engine.web.install import install as install
 
 __version__ = "0.1.0"
 
@@ -63,6 +65,8 @@ _OWNERS = {
     "UserExecutionContext": "context",
     "UserExecutionEngine": "engine",
     "agent": "agents",
+    "get_engine": "web.dependencies",
+    "install": "web.install",
     "tool": "tools",
 }
 

@@ -15,6 +15,7 @@ __all__ = [
     "ConfigError",
     "EngineLimitReached",
     "ExecutionEngineFactoryError",
+    "Forbidden",
     "InvalidContext",
     "InvalidContextError",
     "LogCorrupt",
@@ -26,6 +27,7 @@ __all__ = [
     "RunConflict",
     "SsotEngineError",
     "StaleAttempt",
+    "TooManyRequests",
     "ToolError",
     "UnknownAgent",
     "UnknownRun",
@@ -143,6 +145,12 @@ class NotAuthenticated(RequestError):
     status = 401
 
 
+class Forbidden(RequestError):
+    """The request came by a way that is not allowed, such as another site's page."""
+
+    status = 403
+
+
 class NotFound(RequestError):
     """What was asked for does not exist for this user; another user's things look exactly the same."""
 
@@ -206,6 +214,22 @@ class EngineLimitReached(ExecutionEngineFactoryError, RequestError):
 
     def __str__(self) -> str:
         return f"user {self.user_id!r}: {self.what}; wait for one to finish or raise {self.setting} (now {self.limit})"
+
+
+class TooManyRequests(RequestError):
+    """A user or a connection asks too often. `setting` names the limit, `retry_after_s` is the answer's Retry-After."""
+
+    status = 429
+
+    def __init__(self, what: str, limit: object, setting: str, retry_after_s: float = 1.0) -> None:
+        super().__init__(what, limit, setting, retry_after_s)
+        self.what = what
+        self.limit = limit
+        self.setting = setting
+        self.retry_after_s = retry_after_s
+
+    def __str__(self) -> str:
+        return f"too many {self.what}: {self.setting} is {self.limit}; try again in {self.retry_after_s:.1f} s"
 
 
 # ------------------------------------------------- the author of an agent or tool

@@ -58,6 +58,11 @@ def new_id(prefix: str) -> str:
     return f"{prefix}_{uuid7().hex}"
 
 
+def made_at(value: str) -> float:
+    """When `new_id` made this id, in seconds since 1970."""
+    return int(value[-32:-20], 16) / 1000
+
+
 def keyed_run_id(user_id: str, idempotency_key: str) -> str:
     """The run id that a user's idempotency key always leads to."""
     return f"run_{sha256(f'{len(user_id)}:{user_id}{idempotency_key}'.encode()).hexdigest()[:32]}"

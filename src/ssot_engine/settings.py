@@ -20,6 +20,7 @@ from ssot_engine.settings_layers import Layer, layers
 from ssot_engine.settings_problems import HIDDEN, SettingsError, SettingsProblem, not_a_branch, unknown, wrong
 from ssot_engine.settings_sections import (
     AgentSettings,
+    AuthSettings,
     ContextSettings,
     EngineSettings,
     EventSettings,
@@ -33,6 +34,7 @@ from ssot_engine.settings_tree import DELIMITER, PREFIX, SettingPath, SettingTre
 
 __all__ = [
     "AgentSettings",
+    "AuthSettings",
     "ContextSettings",
     "EngineSettings",
     "EventSettings",
@@ -76,7 +78,10 @@ class Settings(BaseSettings):
     context: ContextSettings = Field(default=ContextSettings(), description="How strictly identities are checked")
     events: EventSettings = Field(default=EventSettings(), description="Where events are kept, how many and how long")
     runs: RunSettings = Field(default=RunSettings(), description="Where submitted runs execute")
-    web: WebSettings = Field(default=WebSettings(), description="The address of `ssot-engine serve`")
+    web: WebSettings = Field(
+        default=WebSettings(), description="The address of `ssot-engine serve`, and what one client may ask of it"
+    )
+    auth: AuthSettings = Field(default=AuthSettings(), description="How a request proves whose it is")
     agents: AgentSettings = Field(
         default=AgentSettings(), description="Which agents are there besides the registered ones"
     )

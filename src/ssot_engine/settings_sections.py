@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator
 
 __all__ = [
     "AgentSettings",
+    "AuthSettings",
     "ContextSettings",
     "EngineSettings",
     "EventSettings",
@@ -33,10 +35,28 @@ def _one_of(*forms: str) -> Callable[[str], str]:
     return check
 
 
+_RATE = re.compile(r"[1-9][0-9]*/(second|minute|hour|day)")
+_ORIGIN = re.compile(r"https?://[^/?#@\s]+")
+
+
+def _rate(text: str) -> str:
+    if not _RATE.fullmatch(text):
+        raise ValueError("is no rate; write a number and a time, such as 120/minute or 50/second")
+    return text
+
+
+def _origin(text: str) -> str:
+    if not _ORIGIN.fullmatch(text):
+        raise ValueError("is no origin; write scheme, host and port without a path, such as https://app.example.org")
+    return text
+
+
 Count = Annotated[int, Field(ge=1)]
 Threshold = Annotated[int, Field(ge=0)]
 Seconds = Annotated[float, Field(gt=0)]
 EventsUrl = Annotated[str, AfterValidator(_one_of("memory://", "sqlite:///path", "redis://host"))]
+Rate = Annotated[str, AfterValidator(_rate)]
+Origin = Annotated[str, AfterValidator(_origin)]
 RunsUrl = Annotated[str, AfterValidator(_one_of("local://", "postgresql://host/database"))]
 
 
@@ -140,12 +160,72 @@ class RunSettings(_Section):
 
 
 class WebSettings(_Section):
-    """The address of `ssot-engine serve`."""
+    """The address of `ssot-engine serve`, and what one client may ask of it."""
 
     host: str = Field(default="127.0.0.1", min_length=1, description="Address to listen on; 0.0.0.0 is every interface")
     port: int = Field(
         default=8000, ge=0, le=65_535, description="TCP port to listen on, 0 to 65535; 0 takes a free one"
     )
+    root_path: str = Field(
+        default="", description="Path under which a proxy shows the server, such as /agents; empty if at the root"
+    )
+    page: bool = Field(default=True, description="Serve the page for people beside the API")
+    allowed_origins: tuple[Origin, ...] = Field(
+        default=(), description="Origins besides its own that browsers may call from, such as https://app.example.org"
+    )
+    coalesce_s: float = Field(
+        default=0.015,
+        ge=0,
+        le=1,
+        description="Seconds text may wait to share a frame with what follows, 0 to 1; other events never wait",
+    )
+    max_message_bytes: Count = Field(
+        default=1_048_576, description="Bytes of one request body or one frame from a client, at least 1"
+    )
+    hello_timeout_s: Seconds = Field(default=10.0, description="Seconds a new socket has to say who it is, above 0")
+    send_timeout_s: Seconds = Field(
+        default=8.0, description="Seconds a client may leave unread what it was sent before it is cut off, above 0"
+    )
+    max_connections_per_user: Count = Field(
+        default=32, description="Sockets and event streams one user may hold open, at least 1"
+    )
+    runs_rate: Rate = Field(default="120/minute", description="Runs one user may start, such as 120/minute")
+    frames_rate: Rate = Field(default="100/second", description="Frames one socket may send, such as 100/second")
+    sign_ins_rate: Rate = Field(
+        default="60/minute", description="Attempts to sign in from one address, such as 60/minute"
+    )
+    close_timeout_s: float = Field(
+        default=5.0,
+        ge=0,
+        description="Seconds connections get to close when the process shuts down, after the runs ended, 0 or more",
+    )
+
+
+class AuthSettings(_Section):
+    """How a request proves whose it is."""
+
+    dev_users: tuple[str, ...] = Field(
+        default=(), description="Users who sign in by name alone, for development; served on loopback only"
+    )
+    algorithms: tuple[Literal["HS256", "RS256", "ES256"], ...] = Field(
+        default=(),
+        description="Signatures of tokens (JWT) that are accepted: HS256, RS256, ES256; none accepts no token",
+    )
+    secret: SecretStr | None = Field(default=None, description="Key of HS256, at least 32 bytes")
+    public_key_file: str | None = Field(default=None, description="PEM file with the public key of RS256 or ES256")
+    jwks_url: str | None = Field(
+        default=None, description="URL of the issuer's key set, for RS256 and ES256; keys may rotate"
+    )
+    issuer: str | None = Field(default=None, description="Who must have issued a token (claim iss); needed with tokens")
+    audience: str | None = Field(default=None, description="For whom a token must be (claim aud); needed with tokens")
+    user_claim: str = Field(default="sub", min_length=1, description="The claim that holds the user's id")
+    leeway_s: float = Field(
+        default=10.0,
+        ge=0,
+        le=300,
+        description="Seconds that clocks may differ when a token's times are checked, 0 to 300",
+    )
+    admins: tuple[str, ...] = Field(default=(), description="Users who see the engines of all users")
 
 
 class AgentSettings(_Section):

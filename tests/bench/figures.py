@@ -8,13 +8,17 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """What was measured. `target` is the most it may be, None if nothing is promised; `note` tells what lies beside."""
+    """What was measured. `target` is the most it may be, None if nothing is promised; `note` tells what lies beside.
+
+    With `is_least` the target is the least it may be.
+    """
 
     what: str
     value: float
     unit: str
     target: float | None = None
     note: str = ""
+    is_least: bool = False
 
     @property
     def measured(self) -> str:
@@ -24,14 +28,16 @@ class Figure:
     @property
     def promised(self) -> str:
         """The target with its unit."""
-        return "" if self.target is None else f"<= {_shown(self.target)} {self.unit}"
+        sign = ">=" if self.is_least else "<="
+        return "" if self.target is None else f"{sign} {_shown(self.target)} {self.unit}"
 
     @property
     def verdict(self) -> str:
         """Whether the target is met."""
         if self.target is None:
             return ""
-        return "met" if self.value <= self.target else "MISSED"
+        is_met = self.value >= self.target if self.is_least else self.value <= self.target
+        return "met" if is_met else "MISSED"
 
 
 def _shown(value: float) -> str:

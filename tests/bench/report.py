@@ -16,6 +16,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+import bench_delivery
 import bench_eventlog
 import bench_import
 import bench_memory
@@ -105,8 +106,13 @@ def _parsed(text: str) -> Iterator[Figure]:
         yield Figure(f"SQLite log: {what}", float(read["value"]), unit, float(read["target"]), note)
 
 
+def delivery(effort: Effort) -> list[Figure]:
+    """From the append to a client's socket."""
+    return bench_delivery.figures(effort.rounds // 3, max(500, effort.events // 100), 5.0 if effort.is_full else 2.0)
+
+
 #: Those that count memory come before those that fill it.
-BENCHMARKS: Sequence[Callable[[Effort], list[Figure]]] = (starts, memory, scopes, objects, runs, event_log)
+BENCHMARKS: Sequence[Callable[[Effort], list[Figure]]] = (starts, memory, scopes, objects, runs, event_log, delivery)
 
 
 def measure(effort: Effort) -> list[Figure]:

@@ -507,6 +507,24 @@ async def test_waiting_ends_at_once_if_there_is_more(log):
     later.cancel()
 
 
+async def test_text_does_not_wake_who_waits_for_what_may_not_wait(log):
+    """With `critical` pieces of text leave a reader asleep; another event wakes it, and so does `wake`."""
+    await store(log, deltas(1, 2))
+    await soon(log.changed(ALICE, 1, critical=True))
+    patient = asyncio.ensure_future(log.changed(ALICE, 2, critical=True))
+    any_news = asyncio.ensure_future(log.changed(ALICE, 2))
+    await asyncio.sleep(0)
+    await log.append(ALICE, deltas(3, 2), attempt=1)
+    await soon(any_news)
+    assert not patient.done()
+    await log.append(ALICE, [draft("agent_thinking", 5)], attempt=1)
+    await soon(patient)
+    woken = asyncio.ensure_future(log.changed(ALICE, 5, critical=True))
+    await asyncio.sleep(0)
+    log.wake(ALICE)
+    await soon(woken)
+
+
 async def test_waking_lets_a_reader_look_again(log):
     """`wake` ends the waiting of one thread's readers."""
     waiting = [asyncio.ensure_future(log.changed(key, 0)) for key in (ALICE, OTHER)]

@@ -11,7 +11,7 @@ from fakes import check_thread, context_of, events_of, until
 from running import Start, small_settings
 from ssot_engine.agents import Message, RunContext, agent
 from ssot_engine.container import ExecutionContainer
-from ssot_engine.errors import EngineLimitReached, RunConflict, UnknownAgent, UnknownRun
+from ssot_engine.errors import EngineLimitReached, RequestError, RunConflict, UnknownAgent, UnknownRun
 from ssot_engine.events import Outcome, RunStatus, ThreadKey
 from ssot_engine.ids import keyed_run_id
 from ssot_engine.runs.base import RunSpec
@@ -160,18 +160,23 @@ async def test_what_cannot_run_is_refused_to_the_submitter(start: Start) -> None
 
 
 async def test_a_submitted_run_that_queues_is_known(start: Start) -> None:
-    """While it waits for its turn it can be waited for, cancelled, and is found by its key."""
+    """While it waits for its turn it is found by its key, and can be waited for and cancelled."""
     container = await start(echo, endless, engine={"max_concurrent_runs_per_user": 1, "when_full": "wait"})
     runs = container.runs()
+    keyed = keyed_run_id("alice", "key-1")
     await runs.submit(spec("endless"))
-    queued = await runs.submit(spec(run_id="run-2"))
-    keyed = await runs.submit(spec(run_id="run-3", idempotency_key="key-1"))
-    assert keyed == await runs.submit(spec(run_id="run-4", idempotency_key="key-1"))
-    waiting = asyncio.create_task(runs.wait("alice", queued))
+    unkeyed = asyncio.create_task(runs.submit(spec(run_id="run-2")))
+    first = asyncio.create_task(runs.submit(spec(run_id="run-3", idempotency_key="key-1")))
     await until(lambda: container.admission().runs.waiting == 2)
-    assert Outcome.STOPPED == (await runs.cancel("alice", queued)).outcome
+    assert keyed == await runs.submit(spec(run_id="run-4", idempotency_key="key-1"))
+    waiting = asyncio.create_task(runs.wait("alice", "run-2"))
+    await asyncio.sleep(0)
+    assert Outcome.STOPPED == (await runs.cancel("alice", "run-2")).outcome
     assert RunStatus.CANCELLED == (await waiting).status
+    with pytest.raises(RequestError, match="'run-2' was stopped while it waited"):
+        await unkeyed
     await runs.cancel("alice", "run-1")
+    assert keyed == await first
     assert RunStatus.COMPLETED == (await runs.wait("alice", keyed)).status
     await until(lambda: not container.engine_factory().engines())
     assert {"run-1", keyed} == {event.run_id for event in events_of(container.event_log())}
@@ -196,3 +201,19 @@ async def test_shutdown_ends_submitted_runs() -> None:
         await shutdown
     assert ["agent_started", "agent_completed"] == kinds
     await until(lambda: asyncio.all_tasks() == before)
+
+
+async def test_a_run_refused_in_the_queue_is_refused_to_its_submitter(start: Start) -> None:
+    """Nobody is given the id of a run that never began, to follow it for ever."""
+    container = await start(
+        endless, echo, engine={"max_concurrent_runs_per_user": 1, "when_full": "wait", "wait_timeout_s": 0.05}
+    )
+    runs = container.runs()
+    await runs.submit(spec("endless"))
+    with pytest.raises(EngineLimitReached):
+        await runs.submit(spec(run_id="run-2"))
+    with pytest.raises(UnknownRun):
+        await runs.record("alice", "run-2")
+    await until(lambda: len(container.engine_factory().engines()) == 1)
+    await runs.cancel("alice", "run-1")
+    await until(lambda: not container.engine_factory().engines())

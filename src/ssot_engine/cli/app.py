@@ -133,6 +133,33 @@ def chat(
 
 
 @app.command()
+def serve(
+    host: Annotated[str | None, typer.Option("--host", help="Address to listen on.", show_default="web.host")] = None,
+    port: Annotated[
+        int | None, typer.Option("--port", min=0, max=65535, help="Port; 0 takes a free one.", show_default="web.port")
+    ] = None,
+    dev_users: Annotated[
+        str | None,
+        typer.Option("--dev-users", help="Who may sign in by name alone, such as alice,bob; on loopback only."),
+    ] = None,
+    root_path: Annotated[
+        str | None, typer.Option("--root-path", help="Path that a proxy in front takes off, such as /agents.")
+    ] = None,
+    config: Config = None,
+    events_url: EventsUrl = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the address and the rest as one JSON line.")] = False,
+) -> None:
+    """Serve the page and the API until Ctrl-C or SIGTERM; open runs may finish. Exit status 0 after that.
+
+    For development: ssot-engine serve --dev-users alice,bob
+    """
+    from ssot_engine.cli.serve import serve_site, settings_for_serving
+
+    web = {"host": host, "port": port, "root_path": root_path}
+    serve_site(settings_for_serving(config, events_url, web, dev_users), as_json)
+
+
+@app.command()
 def agents(config: Config = None, as_json: AsJson = False) -> None:
     """List the agents that can be asked."""
     from ssot_engine.cli.listing import list_agents

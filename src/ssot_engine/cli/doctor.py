@@ -10,6 +10,7 @@ import platform
 import re
 import socket
 from collections.abc import Iterator
+from http.client import HTTPConnection, HTTPException
 from importlib import metadata
 from pathlib import Path
 from typing import Literal
@@ -194,6 +195,20 @@ def _port(host: str, port: int) -> Check:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(address)
     except OSError as error:
+        if error.errno == errno.EADDRINUSE and _is_ours(host, port):
+            return Check("web port", "ok", f"{host}:{port} is served by ssot-engine")
         problem = f"{host}:{port} cannot be listened on: {error.strerror}; stop what does, or set web.host and web.port"
         return Check("web port", "wrong", problem)
     return Check("web port", "ok", f"{host}:{port} is free")
+
+
+def _is_ours(host: str, port: int) -> bool:
+    """Whether the server that listens there is `ssot-engine serve`."""
+    connection = HTTPConnection(host, port, timeout=0.5)
+    try:
+        connection.request("GET", "/healthz")
+        return connection.getresponse().headers["server"] == _DISTRIBUTION
+    except (OSError, HTTPException):
+        return False
+    finally:
+        connection.close()

@@ -10,7 +10,7 @@ from typing import Any, Literal, Self
 import msgspec
 
 from ssot_engine.errors import ClosedError
-from ssot_engine.events import Event, Position, RunStatus, ThreadKey
+from ssot_engine.events import CRITICAL, Event, Position, RunStatus, ThreadKey
 
 #: How many events a follower reads at a time.
 PAGE_SIZE = 1000
@@ -125,27 +125,54 @@ _CROWD = 16
 
 
 class Waiters:
-    """The readers asleep on one thread, as the futures they await."""
+    """The readers asleep on one thread, as the futures they await. `patient` are those whom text does not wake."""
 
-    __slots__ = ("asleep",)
+    __slots__ = ("asleep", "patient")
 
     def __init__(self) -> None:
         self.asleep: list[asyncio.Future[None]] = []
+        self.patient: list[asyncio.Future[None]] = []
 
-    def add(self, loop: asyncio.AbstractEventLoop) -> asyncio.Future[None]:
-        """A future that the next `wake` sets."""
-        if len(self.asleep) >= _CROWD:
-            self.asleep = [future for future in self.asleep if not future.done()]
+    def add(self, loop: asyncio.AbstractEventLoop, *, critical: bool = False) -> asyncio.Future[None]:
+        """A future that the next `wake` sets, and `tell` if it is told of what is waited for."""
+        waiting = self.patient if critical else self.asleep
+        if len(waiting) >= _CROWD:
+            waiting[:] = [future for future in waiting if not future.done()]
         future = loop.create_future()
-        self.asleep.append(future)
+        waiting.append(future)
         return future
 
+    def tell(self, events: Sequence[Draft | Event]) -> None:
+        """There are more events."""
+        if self.asleep:
+            asleep, self.asleep = self.asleep, []
+            for future in asleep:
+                if not future.done():
+                    future.set_result(None)
+        if self.patient:
+            for event in events:
+                if event.type in CRITICAL:
+                    patient, self.patient = self.patient, []
+                    _set(patient)
+                    break
+
     def wake(self) -> None:
-        """Tell every reader that there is more."""
+        """Let every reader look again."""
         asleep, self.asleep = self.asleep, []
-        for future in asleep:
-            if not future.done():
-                future.set_result(None)
+        patient, self.patient = self.patient, []
+        _set(asleep)
+        _set(patient)
+
+    @property
+    def are_there(self) -> bool:
+        """Whether anybody waits."""
+        return any(not future.done() for waiting in (self.asleep, self.patient) for future in waiting)
+
+
+def _set(futures: Sequence[asyncio.Future[None]]) -> None:
+    for future in futures:
+        if not future.done():
+            future.set_result(None)
 
 
 Ack = asyncio.Future[None] | None
@@ -253,8 +280,12 @@ class EventLog(ABC):
         """The critical events still kept of the thread with a seq of at most `upto`, oldest first."""
 
     @abstractmethod
-    def changed(self, key: ThreadKey, seen: int) -> Awaitable[None]:
-        """To be awaited until the thread may have events after seq `seen`; it may end early, and carries no payload."""
+    def changed(self, key: ThreadKey, seen: int, *, critical: bool = False) -> Awaitable[None]:
+        """To be awaited until the thread may have events after seq `seen`; it may end early, and carries no payload.
+
+        With `critical` text that comes meanwhile does not end it: a reader that gathers text is woken by what may not
+        wait, and bounds the time itself.
+        """
 
     @abstractmethod
     def wake(self, key: ThreadKey) -> None:

@@ -90,7 +90,7 @@ class Thread:
     @property
     def is_idle(self) -> bool:
         """Nothing is kept of it and nobody waits for it."""
-        return not (self.runs or self.events or any(not waiter.done() for waiter in self.waiters.asleep))
+        return not (self.runs or self.events or self.waiters.are_there)
 
 
 class MemoryEventLog(EventLog):
@@ -196,8 +196,9 @@ class MemoryEventLog(EventLog):
             self._forget_before(thread, len(events) - self._max_events)
         if self.size_bytes > self._max_bytes:
             self._evict()
-        if thread.waiters.asleep:
-            thread.waiters.wake()
+        waiters = thread.waiters
+        if waiters.asleep or waiters.patient:
+            waiters.tell(drafts)
         return None
 
     def _end(self, row: RunRow, draft: Draft) -> None:
@@ -234,13 +235,13 @@ class MemoryEventLog(EventLog):
         kept += [event for event in islice(thread.events, max(0, upto - thread.floor)) if event.type in CRITICAL]
         return tuple(sorted(kept, key=lambda event: event.seq))
 
-    def changed(self, key: ThreadKey, seen: int) -> Awaitable[None]:
+    def changed(self, key: ThreadKey, seen: int, *, critical: bool = False) -> Awaitable[None]:
         if self._closed:
             raise self._is_closed()
         thread = self._threads.get(key)
         if thread is None:
             thread = self._threads[key] = Thread(key, self._thread_epoch())
-        waiter = thread.waiters.add(self.loop)
+        waiter = thread.waiters.add(self.loop, critical=critical)
         if thread.head > seen:
             waiter.set_result(None)
         return waiter

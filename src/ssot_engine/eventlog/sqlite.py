@@ -323,13 +323,13 @@ class SqliteEventLog(EventLog):
         self._check_open()
         return await self._reading.call(partial(self._pages.snapshot, key, upto))
 
-    def changed(self, key: ThreadKey, seen: int) -> Awaitable[None]:
+    def changed(self, key: ThreadKey, seen: int, *, critical: bool = False) -> Awaitable[None]:
         """Wait until the thread may have events after seq `seen`; a log opened to read looks ten times a second."""
         self._check_open()
         if self._read_only:
             return self._poll(key, seen)
         thread = self._catalog.thread(key)
-        waiter = thread.waiters.add(self.loop)
+        waiter = thread.waiters.add(self.loop, critical=critical)
         if thread.shown > seen:
             waiter.set_result(None)
         return waiter

@@ -42,8 +42,7 @@ class CachedThread:
     @property
     def is_busy(self) -> bool:
         """Somebody reads it live, or writes to it."""
-        is_read = any(not waiter.done() for waiter in self.waiters.asleep)
-        return is_read or self.open_runs > 0 or self.head != self.shown
+        return self.waiters.are_there or self.open_runs > 0 or self.head != self.shown
 
     @property
     def length(self) -> int:
@@ -169,19 +168,18 @@ class ThreadCache:
 
     def show(self, runs: Sequence[OpenRun], events: Sequence[Event]) -> None:
         """Committed events, each with its run, become visible, and their readers are told."""
-        moved: dict[CachedThread, None] = {}
+        moved: dict[CachedThread, list[Event]] = {}
         for run, event in zip(runs, events, strict=True):
             thread = run.thread
             thread.recent.append(event)
             thread.size_bytes += len(event.raw) + EVENT_OVERHEAD
             self.size_bytes += len(event.raw) + EVENT_OVERHEAD
             run.stored_ordinal = event.run_seq
-            moved[thread] = None
-        for thread in moved:
+            moved.setdefault(thread, []).append(event)
+        for thread, mine in moved.items():
             thread.shown = thread.recent[-1].seq
             self._touch(thread)
-            if thread.waiters.asleep:
-                thread.waiters.wake()
+            thread.waiters.tell(mine)
         if self.size_bytes > self._max_bytes:
             self._evict()
 

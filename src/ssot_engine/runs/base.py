@@ -34,10 +34,11 @@ class RunPlane(ABC):
 
     @abstractmethod
     async def submit(self, spec: RunSpec) -> str:
-        """Start a run; its id. With an idempotency key already used, the id of that run.
+        """Start a run, once it has its turn; its id. With an idempotency key already used, the id of that run.
 
         Raises:
-            RequestError: the agent is unknown, a limit is reached, or the run id is taken.
+            RequestError: the agent is unknown, a limit is reached, the run id is taken, or it was stopped before it
+                began.
         """
 
     @abstractmethod

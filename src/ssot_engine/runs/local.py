@@ -8,7 +8,7 @@ from typing import Any
 
 from ssot_engine.context import UserExecutionContext
 from ssot_engine.engine import stored_result
-from ssot_engine.errors import RunConflict, UnknownRun
+from ssot_engine.errors import RequestError, RunConflict, UnknownRun
 from ssot_engine.eventlog.base import EventLog, RunRecord
 from ssot_engine.events import CancelReceipt, RunResult
 from ssot_engine.factory import ExecutionEngineFactory
@@ -53,6 +53,9 @@ class LocalRuns(RunPlane):
         task = asyncio.create_task(self._see_out(stream, engine.cleanup), name=f"submitted {context.run_id}")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        await stream.run.admitted()
+        if not stream.run.started_at:
+            raise RequestError(f"run {context.run_id!r} was stopped while it waited for its turn; nothing of it began")
         return context.run_id
 
     async def _is_known(self, context: UserExecutionContext, idempotency_key: str) -> bool:

@@ -1,0 +1,1 @@
+"""The web edge: every wire by which users reach their runs, each a cursor on the event log."""
