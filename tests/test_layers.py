@@ -37,7 +37,7 @@ FLOORS = (
     # 8  the doors, and what tests use
     "testing: audit leaks overriding users plugin",
     """web: frames identity rates credentials origins dev_users host_users jwks jwt_tokens authenticators deliveries
-    access site models problems telemetry http streams sse agui_events agui outlet cursors connection socket session
+    access site models problems telemetry http outlet streams sse agui_events agui cursors connection socket session
     health pages app dependencies wiring server install""",
     "resuming following client",
     # 9  the command

@@ -108,7 +108,7 @@ def _parsed(text: str) -> Iterator[Figure]:
 
 def delivery(effort: Effort) -> list[Figure]:
     """From the append to a client's socket."""
-    return bench_delivery.figures(effort.rounds // 3, effort.events // 100, 5.0 if effort.is_full else 2.0)
+    return bench_delivery.figures(effort.rounds // 3, max(500, effort.events // 100), 5.0 if effort.is_full else 2.0)
 
 
 #: Those that count memory come before those that fill it.

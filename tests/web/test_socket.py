@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import zlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
-from serving import serving
-from sockets import bare, edge, opened
+import uvicorn
+from serving import Served, serving
+from sockets import bare, edge, opened, talking
 from websockets.exceptions import InvalidStatus
 
 from fakes import until
 from running import Start
-from ssot_engine.web.frames import PROTOCOL, CloseCode, Hello, Welcome, encode
+from ssot_engine.agents import RunContext, agent
+from ssot_engine.container import ExecutionContainer
+from ssot_engine.settings import WebSettings
+from ssot_engine.web.frames import PROTOCOL, Accepted, CloseCode, Hello, Run, Welcome, encode
+from ssot_engine.web.server import listen
 
 HELLO = encode(Hello(PROTOCOL, "alice"))
 LIMIT = 20_000
@@ -140,3 +148,42 @@ async def test_a_connection_cut_in_a_frame_leaves_nothing(start: Start, cut: int
             client.writer.write((b"\x81" + bytes([0x80 | len(HELLO)]) + b"\0\0\0\0" + HELLO)[:cut])
         await until(lambda: not served.server.server_state.connections)
         await until(lambda: not served.server.server_state.tasks)
+
+
+# ----------------------------------------------------------------- another's server
+
+
+@asynccontextmanager
+async def hosted(container: ExecutionContainer) -> AsyncIterator[Served]:
+    """The site as a host serves it: uvicorn as it is, which offers nothing of ours."""
+    async with serving(container) as served:
+        config = uvicorn.Config(
+            served.app, ws="websockets-sansio", lifespan="off", log_config=None, access_log=False,
+            timeout_graceful_shutdown=1,
+        )  # fmt: skip
+        server = uvicorn.Server(config)
+        (listener,) = listen(WebSettings(port=0), loopback_only=True)
+        task = asyncio.create_task(server._serve(sockets=[listener]))
+        await until(lambda: server.started)
+        try:
+            yield Served(served.site, served.app, served.server, listener.getsockname()[1])
+        finally:
+            served.site.stopping.set()
+            server.should_exit = True
+            await task
+
+
+async def test_a_hosts_server_serves_sockets_too(start: Start) -> None:
+    """Frames take the way that ASGI has, compressed if the server does that."""
+
+    @agent("long")
+    async def long(run: RunContext) -> str:
+        return run.message * 20_000
+
+    container = await start(long, **edge())
+    async with hosted(container) as served, talking(served) as talk:
+        assert talk.connection.protocol.extensions
+        await talk.say(Run("1", "hello"))
+        await talk.expect(Accepted)
+        events = await talk.events(lambda found: bool(found) and found[-1].type == "agent_completed")
+        assert "hello" * 20_000 == events[-1].payload["result"]

@@ -149,9 +149,12 @@ class Waiters:
             for future in asleep:
                 if not future.done():
                     future.set_result(None)
-        if self.patient and any(event.type in CRITICAL for event in events):
-            patient, self.patient = self.patient, []
-            _set(patient)
+        if self.patient:
+            for event in events:
+                if event.type in CRITICAL:
+                    patient, self.patient = self.patient, []
+                    _set(patient)
+                    break
 
     def wake(self) -> None:
         """Let every reader look again."""

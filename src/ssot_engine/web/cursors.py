@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
+from operator import attrgetter
 from typing import NoReturn
 
 from ssot_engine.eventlog.base import EventLog, Page
@@ -17,6 +18,8 @@ MAX_EVENTS = 500
 MAX_BYTES = 262_144
 #: What an event has on the wire beside its payload, in bytes.
 _EVENT_BYTES = 400
+
+_raw = attrgetter("raw")
 
 SendFrame = Callable[[bytes], Awaitable[None]]
 
@@ -103,7 +106,9 @@ def _is_text(page: Page) -> bool:
 
 def _parts(events: Sequence[Event]) -> Iterable[Sequence[Event]]:
     """The events in pieces that each fit a frame."""
-    return (events,) if len(events) == 1 else _cut(events)
+    if len(events) == 1 or sum(map(len, map(_raw, events))) + len(events) * _EVENT_BYTES <= MAX_BYTES:
+        return (events,)
+    return _cut(events)
 
 
 def _cut(events: Sequence[Event]) -> Iterator[Sequence[Event]]:
