@@ -1,10 +1,11 @@
 // Follows a thread with the page's own client, without a page, and prints what it told as one line of JSON.
-// Usage: node follow_thread.mjs '{"url", "token", "thread", "run": {"message", "agent"} | null, "last", "losses"}'
+// Usage: node follow_thread.mjs '{"url", "token", "thread", "run": {"message", "agent"} | null, "last", "losses", "isLate"}'
 // `last` is the run after whose end it stops, once it lost the connection `losses` times.
+// With `isLate` the thread is asked for between the greeting and its answer.
 import { Link } from "./link.mjs";
 import WebSocket from "ws";
 
-const { url, token, thread, run, last, losses } = JSON.parse(process.argv[2]);
+const { url, token, thread, run, last, losses, isLate } = JSON.parse(process.argv[2]);
 const told = { events: [], resumed: [], resets: 0, counted: {}, losses: 0, accepted: null };
 
 const finish = () => {
@@ -17,8 +18,14 @@ const look = () => {
   if (isOver() && told.losses >= losses && link.state === "live" && (told.accepted || !run)) finish();
 };
 
+const open = (to) => {
+  const socket = new WebSocket(to);
+  if (isLate) socket.once("open", () => setImmediate(() => link.follow(thread)));
+  return socket;
+};
+
 const link = new Link({
-  url, token, open: (to) => new WebSocket(to),
+  url, token, open,
   told: {
     state({ state }) {
       if (state !== "lost") return;
@@ -36,7 +43,7 @@ const link = new Link({
   },
 });
 
-link.follow(thread);
+if (!isLate) link.follow(thread);
 link.start();
 if (run) {
   told.accepted = await link.run({ thread, ...run });

@@ -48,9 +48,9 @@ def script(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "follow_thread.mjs"
 
 
-async def follow(script: Path, ws_url: str, last: str = "", losses: int = 0, run: Any = None) -> dict[str, Any]:
-    """What the client told until the run `last` (or any) had ended and it had lost the connection so often."""
-    asked = {"url": ws_url, "token": "alice", "thread": KEY.thread_id, "last": last, "losses": losses, "run": run}
+async def follow(script: Path, ws_url: str, **asked: Any) -> dict[str, Any]:
+    """What the client told until the run `last` (or any) had ended and it had lost the connection `losses` times."""
+    asked = {"url": ws_url, "token": "alice", "thread": KEY.thread_id, "losses": 0, **asked}
     process = await asyncio.create_subprocess_exec(
         "node", str(script), json.dumps(asked), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
     )
@@ -106,7 +106,7 @@ async def test_cut_while_runs_go_on_the_union_is_the_thread(start: Start, script
     async with serving(container) as served:
         await emit(served, "run-1", 3)
         async with proxying(served.port, lambda number: CUTS[where](number, chance) if number < 8 else None) as proxy:
-            following = asyncio.create_task(follow(script, proxy.ws_url, "run-2"))
+            following = asyncio.create_task(follow(script, proxy.ws_url, last="run-2"))
             await until(lambda: proxy.connections)
             await emit(served, "run-2", 12)
             told = await following
@@ -159,5 +159,14 @@ async def test_events_gone_meanwhile_are_a_reset_and_no_hole(start: Start, scrip
         page = container.event_log().read_now(KEY, None)
         assert page is not None
         assert page.floor
-        told = await follow(script, served.ws_url, "run-2")
+        told = await follow(script, served.ws_url, last="run-2")
         assert (1, list(range(page.floor + 1, page.head + 1))) == (told["resets"], [one["seq"] for one in events(told)])
+
+
+async def test_a_thread_asked_for_during_the_greeting_is_followed(start: Start, script: Path) -> None:
+    """After `hello`, which does not name it, and before `welcome`: it is asked for as soon as there is an answer."""
+    _, container = await started(start)
+    async with serving(container) as served:
+        await emit(served, "run-1", 1)
+        told = await follow(script, served.ws_url, isLate=True)
+    assert reference(container.event_log()) == events(told)
