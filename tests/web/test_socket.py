@@ -75,6 +75,8 @@ async def test_a_binary_frame_is_read_as_json(start: Start) -> None:
         assert (1, "welcome") == (opcode, json.loads(data)["type"])
 
 
+#: Deeper than any version of Python lets a decoder go.
+DEPTH = 20_000
 MALFORMED = {
     "empty": b"",
     "no JSON": b"hello",
@@ -86,8 +88,8 @@ MALFORMED = {
     "no text for a token": b'{"type":"hello","protocol":1,"token":7}',
     "no number for a protocol": b'{"type":"hello","protocol":"1"}',
     "a number too large": b'{"type":"hello","protocol":' + b"9" * 5000 + b"}",
-    "deep": b'{"type":"run","id":"1","message":"m","inputs":' + b'{"a":' * 3000 + b"1" + b"}" * 3001,
-    "deep and unknown": b'{"type":"ping","x":' + b"[" * 9000 + b"]" * 9000 + b"}",
+    "deep": b'{"type":"run","id":"1","message":"m","inputs":' + b'{"a":' * DEPTH + b"1" + b"}" * (DEPTH + 1),
+    "deep and unknown": b'{"type":"ping","x":' + b"[" * DEPTH + b"]" * DEPTH + b"}",
 }
 
 
@@ -95,7 +97,7 @@ MALFORMED = {
 @pytest.mark.parametrize("opcode", [1, 2])
 async def test_a_malformed_frame_closes(start: Start, name: str, opcode: int) -> None:
     """With 4000 before and after `hello`; the server goes on."""
-    container = await start(**edge(max_message_bytes=LIMIT))
+    container = await start(**edge(max_message_bytes=10 * DEPTH))
     async with serving(container) as served:
         for greeting in ([], [HELLO]):
             async with bare(served) as client:
