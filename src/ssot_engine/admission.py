@@ -163,20 +163,16 @@ class Admission:
     def engine_refusal(self, user_id: str) -> EngineLimitReached:
         """Why the user gets no engine now."""
         own, limit = self.engines.limit(user_id)
-        what = f"already runs {_counted(limit, 'engine')}" if own else f"all {limit} engines of this process are in use"
+        what = f"already runs {limit} engines" if own else f"all {limit} engines of this process are in use"
         return self._refusal(user_id, limit, f"engine.max_engines{'_per_user' * own}", what)
 
     def run_refusal(self, user_id: str) -> EngineLimitReached:
         """Why the user gets no run now."""
         limit = self.runs.limit(user_id)[1]
         return self._refusal(
-            user_id, limit, "engine.max_concurrent_runs_per_user", f"already has {_counted(limit, 'run')} going on"
+            user_id, limit, "engine.max_concurrent_runs_per_user", f"already has {limit} runs going on"
         )
 
     def _refusal(self, user_id: str, limit: int, setting: str, what: str) -> EngineLimitReached:
         self._metrics.limit_refusals += 1
         return EngineLimitReached(user_id, limit, setting, what)
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

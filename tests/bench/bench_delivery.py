@@ -132,9 +132,9 @@ class Run(msgspec.Struct, frozen=True):
     events: int
     wall_s: float
     cpu_s: float
-    took_ms: float = 0.0
-    p50_ms: float = 0.0
-    p99_ms: float = 0.0
+    took_ms: float
+    p50_ms: float
+    p99_ms: float
 
     @property
     def rate(self) -> float:
@@ -153,10 +153,10 @@ class Run(msgspec.Struct, frozen=True):
 
 
 async def measured(
-    port: int, clients: int, events: int, produce: Callable[[], Awaitable[Any]], mode: str = "count"
+    port: int, path: str, clients: int, events: int, produce: Callable[[], Awaitable[Any]], mode: str = "count"
 ) -> Run:
     """Let the clients of a new process read what `produce` makes: `events` each."""
-    arguments = (str(CLIENT), str(port), str(clients), str(events), mode)
+    arguments = (str(CLIENT), str(port), path, str(clients), str(events), mode)
     process = await asyncio.create_subprocess_exec(sys.executable, *arguments, stdout=asyncio.subprocess.PIPE)
     assert process.stdout is not None
     try:
@@ -166,7 +166,7 @@ async def measured(
         _, line = await asyncio.gather(produce(), process.stdout.readline())
         cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
         told = json.loads(line.removeprefix(b"done "))
-        return Run(events * clients, wall, cpu, **told)
+        return Run(events * clients, wall, cpu, told["took_ms"], told["p50_ms"], told["p99_ms"])
     finally:
         if process.returncode is None:
             process.kill()
@@ -181,7 +181,7 @@ async def raw(clients: int, events: int) -> Run:
         async def produce() -> None:
             app.go.set()
 
-        return await measured(port, clients, events, produce)
+        return await measured(port, "/ws", clients, events, produce)
 
 
 async def ours(url: str, events: int, coalesce_s: float, await_every: int = 0) -> Run:
@@ -193,7 +193,7 @@ async def ours(url: str, events: int, coalesce_s: float, await_every: int = 0) -
         async def produce() -> None:
             await asyncio.gather(*[writes(log, number, drafts[number], await_every) for number in range(CLIENTS)])
 
-        return await measured(port, CLIENTS, events, produce)
+        return await measured(port, "/ws", CLIENTS, events, produce)
 
 
 def run_of(number: int) -> str:
@@ -221,7 +221,7 @@ async def paced(url: str, clients: int, rate_each: float, seconds: float, mode: 
         async def produce() -> None:
             await asyncio.gather(*[ticks(log, number, count, number / clients, rate_each) for number in range(clients)])
 
-        return await measured(port, clients, count, produce, mode)
+        return await measured(port, "/ws", clients, count, produce, mode)
 
 
 async def ticks(log: EventLog, number: int, count: int, phase: float, rate: float) -> None:
@@ -249,7 +249,7 @@ async def replayed(url: str, missed: int = 1000) -> Run:
         async def produce() -> None:
             return
 
-        return await measured(port, 1, missed, produce)
+        return await measured(port, "/ws", 1, missed, produce)
 
 
 async def fill(log: EventLog, count: int) -> None:

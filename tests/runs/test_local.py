@@ -205,9 +205,7 @@ async def test_shutdown_ends_submitted_runs() -> None:
 
 async def test_a_run_refused_in_the_queue_is_refused_to_its_submitter(start: Start) -> None:
     """Nobody is given the id of a run that never began, to follow it for ever."""
-    container = await start(
-        endless, echo, engine={"max_concurrent_runs_per_user": 1, "when_full": "wait", "wait_timeout_s": 0.05}
-    )
+    container = await start(endless, echo, engine={"max_concurrent_runs_per_user": 1, "when_full": "wait", "wait_timeout_s": 0.05})
     runs = container.runs()
     await runs.submit(spec("endless"))
     with pytest.raises(EngineLimitReached):

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import random
-import sqlite3
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager, closing
-from pathlib import Path
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -22,8 +20,6 @@ from ssot_engine.client import Client
 from ssot_engine.eventlog.base import Reset, is_last
 from ssot_engine.events import Event
 from ssot_engine.following import Following, RunHandle
-from ssot_engine.web.access import RunOrder, UserAccess
-from ssot_engine.web.identity import Identity
 
 QUICK = (0.005, 0.05)
 #: Steps of the reference run; each tells thirteen events or fewer.
@@ -34,17 +30,10 @@ MANY = {"max_engines_per_user": 1000, "max_concurrent_runs_per_user": 1000}
 
 
 @asynccontextmanager
-async def site(
-    start: Start, team: Team, users: tuple[str, ...] = ("alice",), *, events: Any = None, **web: Any
-) -> AsyncIterator[Served]:
+async def site(start: Start, team: Team, users: tuple[str, ...] = ("alice",), **web: Any) -> AsyncIterator[Served]:
     """A served container with the team."""
     container = await start(
-        *team.agents,
-        tools=team.tools,
-        engine=MANY,
-        auth={"dev_users": users},
-        web={"page": False, **WIDE, **web},
-        events=events or {},
+        *team.agents, tools=team.tools, engine=MANY, auth={"dev_users": users}, web={"page": False, **WIDE, **web}
     )
     async with serving(container) as served:
         yield served
@@ -121,18 +110,6 @@ def first_only(cut: Cut) -> Plan:
 def each_of(cut: Plan, count: int = 10_000) -> Plan:
     """Cut each of the first so many connections."""
     return lambda number: cut(number) if number < count else None
-
-
-async def test_an_accepted_run_is_stored(start: Start, tmp_path: Path) -> None:
-    """When a wire says that a run was accepted it is in the file, so that no crash can make it unknown."""
-    team, file = Team(lambda: asyncio.sleep(0.2)), tmp_path / "events.db"
-    async with site(start, team, events={"url": f"sqlite:///{file}"}) as served:
-        access = UserAccess(served.site.container, Identity("alice"), served.site.rates)
-        for agent in ("lead", "helper"):
-            run_id = (await access.submit(RunOrder(message="go", agent=agent, inputs={"steps": 1}))).run_id
-            with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as reader:
-                assert [(1,)] == reader.execute("SELECT count(*) FROM run WHERE name = ?", (run_id,)).fetchall()
-            await access.cancel(run_id)
 
 
 # ---------------------------------------------------------------------- many at once

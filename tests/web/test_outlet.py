@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import asyncio
 
-import pytest
-
 from fakes import until
-from ssot_engine.web.outlet import ABORT, TEXT, Gone, Outlet, TextWriter
+from ssot_engine.web.outlet import ABORT, Outlet
 
 
 class Transport:
-    """Takes messages while there is room, as a server does; one that `is_ours` takes text the short way."""
+    """Takes messages while there is room, as a server does."""
 
-    def __init__(self, *, is_ours: bool = False) -> None:
-        self.is_ours = is_ours
-        self.is_gone = False
+    def __init__(self) -> None:
         self.taken: list[dict] = []
         self.room = asyncio.Event()
         self.room.set()
@@ -24,31 +20,21 @@ class Transport:
 
     async def send(self, message: dict) -> None:
         await self.room.wait()
-        if self.is_gone:
-            raise OSError
         self.taken.append(message)
-
-    def write(self, text: bytes) -> None:
-        assert self.room.is_set()
-        if self.is_gone:
-            raise OSError
-        self.taken.append({"type": "websocket.send", "text": text.decode()})
 
     def abort(self) -> None:
         self.aborts += 1
 
     def outlet(self, timeout_s: float = 0.02) -> Outlet:
-        text = {TEXT: TextWriter(self.room, self.write)} if self.is_ours else {}
-        return Outlet(self.send, {ABORT: self.abort, **text}, timeout_s, self._count)
+        return Outlet(self.send, {ABORT: self.abort}, timeout_s, self._count)
 
     def _count(self) -> None:
         self.stuck += 1
 
 
-@pytest.mark.parametrize("is_ours", [True, False])
-async def test_a_frame_that_is_not_taken_is_told(is_ours: bool) -> None:
+async def test_a_frame_that_is_not_taken_is_told() -> None:
     """Once, after the time limit; frames that were taken in time are not."""
-    transport = Transport(is_ours=is_ours)
+    transport = Transport()
     outlet = transport.outlet()
     await outlet.send(b"one")
     await asyncio.sleep(0.05)
@@ -62,10 +48,9 @@ async def test_a_frame_that_is_not_taken_is_told(is_ours: bool) -> None:
     assert ([{"type": "websocket.send", "text": "one"}], 1) == (transport.taken, transport.stuck)
 
 
-@pytest.mark.parametrize("is_ours", [True, False])
-async def test_one_frame_waits_for_room_at_a_time(is_ours: bool) -> None:
+async def test_one_frame_waits_for_room_at_a_time() -> None:
     """Of several that wait together each would find room and write; here they come one after another."""
-    transport = Transport(is_ours=is_ours)
+    transport = Transport()
     outlet = transport.outlet(60.0)
     transport.room.clear()
     tasks = [asyncio.create_task(outlet.send(b"%d" % number)) for number in range(3)]
@@ -102,13 +87,10 @@ async def test_a_client_that_takes_no_close_is_dropped() -> None:
     assert 1 == transport.aborts
 
 
-@pytest.mark.parametrize("is_ours", [True, False])
-async def test_who_sends_to_a_client_that_is_gone_is_told(is_ours: bool) -> None:
-    """A server tells it by an OSError, which from elsewhere may mean other things; closing what is gone is nothing."""
-    transport = Transport(is_ours=is_ours)
-    outlet = transport.outlet()
-    transport.is_gone = True
-    with pytest.raises(Gone):
-        await outlet.send(b"one")
-    await outlet.close(1000, "")
-    assert ([], 0) == (transport.taken, transport.aborts)
+async def test_closing_what_is_gone_is_nothing() -> None:
+    """A server tells by an OSError that the client went away."""
+
+    async def send(message: object) -> None:
+        raise OSError
+
+    await Outlet(send, None, 1.0, lambda: None).close(1000, "")

@@ -146,15 +146,10 @@ class Waiters:
         """There are more events."""
         if self.asleep:
             asleep, self.asleep = self.asleep, []
-            for future in asleep:
-                if not future.done():
-                    future.set_result(None)
-        if self.patient:
-            for event in events:
-                if event.type in CRITICAL:
-                    patient, self.patient = self.patient, []
-                    _set(patient)
-                    break
+            _set(asleep)
+        if self.patient and any(event.type in CRITICAL for event in events):
+            patient, self.patient = self.patient, []
+            _set(patient)
 
     def wake(self) -> None:
         """Let every reader look again."""

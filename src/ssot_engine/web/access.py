@@ -168,15 +168,8 @@ class UserAccess:
         position = self.log.head(self.key(context.thread_id))
         run_id = await self._container.runs().submit(spec)
         if order.idempotency_key is None or self._is_live(run_id, context.request_id):
-            await self._begun(run_id, context.thread_id, position)
             return Submitted(run_id, context.thread_id, position)
         return Submitted(run_id, await self._thread_of(run_id), None)
-
-    async def _begun(self, run_id: str, thread_id: str, position: Position) -> None:
-        """Wait until the run's first event is stored, so that a run that was accepted survives a crash."""
-        live = self._container.control().live.get((self.user_id, run_id))
-        guard = None if live is None else live.check_recorded
-        await anext(self.log.follow(self.key(thread_id), position, run_id=run_id, guard=guard), None)
 
     def _time_limit(self, timeout_s: float | None) -> float | None:
         """What a client asks for, but no more than the operator gives."""

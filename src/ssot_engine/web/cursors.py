@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
-from operator import attrgetter
 from typing import NoReturn
 
 from ssot_engine.eventlog.base import EventLog, Page
@@ -18,8 +17,6 @@ MAX_EVENTS = 500
 MAX_BYTES = 262_144
 #: What an event has on the wire beside its payload, in bytes.
 _EVENT_BYTES = 400
-
-_raw = attrgetter("raw")
 
 SendFrame = Callable[[bytes], Awaitable[None]]
 
@@ -55,7 +52,7 @@ class ThreadCursor:
             ClosedError: the log was closed.
             LogUnavailable: it cannot be read.
         """
-        log, key, send, now = self._log, self._key, self._send, self._log.loop.time
+        log, key, now = self._log, self._key, self._log.loop.time
         gather_until = 0.0
         while True:
             page = log.read_now(key, self._after, MAX_EVENTS)
@@ -65,13 +62,9 @@ class ThreadCursor:
                 await self._reset(page)
                 continue
             if page.events:
-                for events in _parts(page.events):
-                    await send(encode(Ev(events)))
-                    newest = events[-1]
-                    self._after = Position(newest.epoch, newest.seq)
-                    self._deliveries.sent(events, is_replay=self._is_replay)
+                await self._deliver(page.events)
                 gather_until = now() + self._coalesce_s
-                if newest.seq < page.head:
+                if page.events[-1].seq < page.head:
                     # A long way behind: others get their turn between two frames.
                     await asyncio.sleep(0)
                     continue
@@ -87,6 +80,13 @@ class ThreadCursor:
             with suppress(TimeoutError):
                 async with asyncio.timeout_at(until):
                     await self._log.changed(self._key, page.head, critical=True)
+
+    async def _deliver(self, events: Sequence[Event]) -> None:
+        for part in _parts(events) if len(events) > 1 else (events,):
+            await self._send(encode(Ev(part)))
+            newest = part[-1]
+            self._after = Position(newest.epoch, newest.seq)
+            self._deliveries.sent(part, is_replay=self._is_replay)
 
     async def _reset(self, page: Page) -> None:
         position = Position(page.epoch, page.floor)
@@ -104,14 +104,8 @@ def _is_text(page: Page) -> bool:
     return all(event.type not in CRITICAL for event in page.events)
 
 
-def _parts(events: Sequence[Event]) -> Iterable[Sequence[Event]]:
+def _parts(events: Sequence[Event]) -> Iterator[Sequence[Event]]:
     """The events in pieces that each fit a frame."""
-    if len(events) == 1 or sum(map(len, map(_raw, events))) + len(events) * _EVENT_BYTES <= MAX_BYTES:
-        return (events,)
-    return _cut(events)
-
-
-def _cut(events: Sequence[Event]) -> Iterator[Sequence[Event]]:
     first, size = 0, 0
     for index, event in enumerate(events):
         size += len(event.raw) + _EVENT_BYTES

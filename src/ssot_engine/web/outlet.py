@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from starlette.types import Send
 
 #: The scope extension by which a server offers to drop a connection with all that is unsent: a callable without
 #: arguments.
 ABORT = "ssot_engine.abort"
-#: The scope extension by which a server takes text frames without the detour over messages: a `TextWriter`.
-TEXT = "ssot_engine.text"
 #: How long the client gets to take the frame that closes the connection, in seconds.
 CLOSE_GRACE_S = 1.0
 #: The most bytes a reason may have (RFC 6455, section 5.5).
@@ -23,31 +21,19 @@ class Gone(Exception):
     """The client went away."""
 
 
-class TextWriter(NamedTuple):
-    """What a server offers to write text frames with: `write`, to be called when there is `room`."""
-
-    room: asyncio.Event
-    #: Takes the text as UTF-8. It raises an OSError when the client is gone.
-    write: Callable[[bytes], None]
-
-
 class Outlet:
     """Sends what it is given, and holds nothing: who sends waits until the transport has room.
 
     `on_stuck` is called once when a frame has waited for that room for `timeout_s` seconds.
     """
 
-    __slots__ = (
-        "_abort", "_began", "_is_closed", "_loop", "_on_stuck", "_send", "_text", "_timeout_s", "_timer", "_turn",
-    )  # fmt: skip
+    __slots__ = ("_abort", "_began", "_is_closed", "_loop", "_on_stuck", "_send", "_timeout_s", "_timer", "_turn")
 
     def __init__(
         self, send: Send, extensions: Mapping[str, Any] | None, timeout_s: float, on_stuck: Callable[[], None]
     ) -> None:
         self._send = send
-        extensions = extensions or {}
-        self._abort: Callable[[], None] | None = extensions.get(ABORT)
-        self._text: TextWriter | None = extensions.get(TEXT)
+        self._abort: Callable[[], None] | None = (extensions or {}).get(ABORT)
         self._timeout_s = timeout_s
         self._on_stuck = on_stuck
         self._loop = asyncio.get_running_loop()
@@ -70,12 +56,7 @@ class Outlet:
             self._began = self._loop.time()
             if self._timer is None:
                 self._timer = self._loop.call_later(self._timeout_s, self._look)
-            if (text := self._text) is None:
-                await self._send({"type": "websocket.send", "text": frame.decode()})
-            else:
-                if not text.room.is_set():
-                    await text.room.wait()
-                text.write(frame)
+            await self._send({"type": "websocket.send", "text": frame.decode()})
         except OSError as error:
             raise Gone from error
         finally:

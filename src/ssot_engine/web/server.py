@@ -10,20 +10,18 @@ import logging
 import os
 import signal
 import socket
-import struct
 from collections.abc import Callable, Iterator, MutableMapping, Sequence
 from typing import Any, cast
 
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
-from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from ssot_engine.errors import ConfigError
 from ssot_engine.logs import get_logger
 from ssot_engine.settings import GcSettings, WebSettings
-from ssot_engine.web.outlet import ABORT, TEXT, TextWriter
+from ssot_engine.web.outlet import ABORT
 from ssot_engine.web.site import Site
 
 __all__ = ["SERVER_NAME", "Server", "address_of", "listen", "run", "serve"]
@@ -54,13 +52,13 @@ class _Abortable(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         # uvloop's transports are none of asyncio's by type.
-        self.app = _offering(self.app, ABORT, cast("asyncio.Transport", transport).abort)
+        self.app = _offering(self.app, cast("asyncio.Transport", transport).abort)
 
 
-def _offering(app: ASGIApp, name: str, offer: object) -> ASGIApp:
+def _offering(app: ASGIApp, abort: Callable[[], None]) -> ASGIApp:
     async def call(scope: Scope, receive: Receive, send: Send) -> None:
         extensions: MutableMapping[str, Any] = scope.setdefault("extensions", {})
-        extensions[name] = offer
+        extensions[ABORT] = abort
         await app(scope, receive, send)
 
     return call
@@ -71,27 +69,7 @@ class _Http(_Abortable, H11Protocol):
 
 
 class _Socket(_Abortable, WebSocketsSansIOProtocol):
-    """A WebSocket that offers `TEXT`: most of what is sent are small text frames, and there are many."""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        super().connection_made(transport)
-        self.app = _offering(self.app, TEXT, TextWriter(self.writable, self._write_text))
-
-    def _write_text(self, data: bytes) -> None:
-        """Write a whole frame, unmasked and not compressed (RFC 6455, section 5.2)."""
-        if self.disconnected or self.close_sent or self.transport.is_closing():
-            raise ClientDisconnected
-        size = len(data)
-        if size < 126:
-            head = _SHORT(0x81, size)
-        elif size < 65_536:
-            head = _MEDIUM(0x81, 126, size)
-        else:
-            head = _LONG(0x81, 127, size)
-        self.transport.write(head + data)
-
-
-_SHORT, _MEDIUM, _LONG = struct.Struct("!BB").pack, struct.Struct("!BBH").pack, struct.Struct("!BBQ").pack
+    """A WebSocket."""
 
 
 class _Entries(logging.Handler):

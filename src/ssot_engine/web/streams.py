@@ -20,7 +20,6 @@ from ssot_engine.events import CRITICAL, Event, Position
 from ssot_engine.logs import get_logger
 from ssot_engine.web.access import UserAccess
 from ssot_engine.web.deliveries import Wire
-from ssot_engine.web.outlet import ABORT
 from ssot_engine.web.site import Site
 
 #: How long a stream may be silent before a comment says that it lives, in seconds; proxies cut idle connections at 30.
@@ -32,6 +31,9 @@ PAGE_EVENTS = 250
 HELD_BYTES = 524_288
 #: What a reader gets to take each of the last writes, in seconds, when the server ends the stream.
 FAREWELL_S = 1.0
+#: The scope extension by which a server offers to drop a connection with all that is unsent: a callable without
+#: arguments.
+ABORT = "ssot_engine.abort"
 
 _COMMENT = b":\n\n"
 

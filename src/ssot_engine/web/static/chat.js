@@ -15,12 +15,9 @@ export class Chat {
     this.talk = $('talk');
     this.box = $('question');
     this.follow = follower(this.talk, (isOn) => { $('talk-end').hidden = isOn; });
-    new ResizeObserver(() => { if (this.follow.on) this.follow.toEnd(); }).observe(this.talk);      // a phone turned, its keyboard opened
     this.near = new IntersectionObserver((seen) => this.#moved(seen), { root: this.talk, rootMargin: NEAR });
     $('talk-end').onclick = () => { this.follow.toEnd(); this.talk.focus(); };
     $('composer').onsubmit = (event) => { event.preventDefault(); this.submit(); };
-    // Both have one place: the second half of a double click on Cancel must not send what is half written.
-    $('send').onclick = (event) => { if (event.detail > 1) { event.preventDefault(); this.box.focus(); } };
     $('cancel').onclick = () => { act.cancel(store.active()); this.box.focus(); };
     this.box.onkeydown = (event) => this.#key(event);
     this.box.oninput = () => act.draft(this.box.value);

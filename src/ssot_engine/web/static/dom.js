@@ -20,7 +20,7 @@ export function set(node, props) {
     if (name.startsWith('on')) node[name] = value;
     else if (name.startsWith('--')) style(node, name, String(value));
     else if (value === false || value == null) node.removeAttribute(name);
-    else attribute(node, name, value === true && !name.startsWith('aria-') ? '' : String(value));
+    else attribute(node, name, value === true ? '' : String(value));
   }
   return node;
 }
@@ -68,7 +68,7 @@ export function icon(status) {
 // ---- times and numbers -------------------------------------------------------------------------------------------------
 
 export function seconds(ms) {
-  if (ms < 10) return `${ms.toFixed(1)} ms`;
+  if (ms < 1) return `${ms.toFixed(1)} ms`;
   if (ms < 1000) return `${Math.round(ms)} ms`;
   if (ms < 60000) return `${(ms / 1000).toFixed(ms < 10000 ? 2 : 1)} s`;
   return age(ms);

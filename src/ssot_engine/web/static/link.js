@@ -223,15 +223,7 @@ export class Link {
     }
     this.told.welcome?.(frame);
     for (const { thread, epoch, head } of frame.threads) this.#caughtUpTo(thread, epoch, head, isGreeting ? away : null);
-    if (!isGreeting) return;
-    this.#settle(new Set(frame.threads.map(({ thread }) => thread)));
-    for (const { frame: asked } of this.asked.values()) this.#send(asked);
-  }
-
-  /** What was asked for between the greeting and its answer was in neither. */
-  #settle(followed) {
-    for (const thread of this.cursors.keys()) if (!followed.has(thread)) this.#send({ type: 'follow', ...this.#cursorFrame(thread) });
-    for (const thread of followed) if (!this.cursors.has(thread)) this.#send({ type: 'leave', thread });
+    if (isGreeting) for (const { frame: asked } of this.asked.values()) this.#send(asked);
   }
 
   /** After a loss: what was missed is all that lies between the cursor and the head the server promised. */
