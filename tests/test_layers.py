@@ -16,8 +16,8 @@ SOURCE = Path(__file__).parents[1] / "src" / PACKAGE
 #: `__init__` stands right of them.
 FLOORS = (
     # 1  values that check themselves
-    """__init__ errors redaction ids context events
-    settings_tree settings_file settings_layers settings_problems settings_sections settings logs""",
+    """__init__ errors redaction ids former_calls context events
+    settings_tree settings_file settings_layers settings_problems settings_sections settings logs current""",
     # 2  request scopes for dependency-injector, in which no word of an engine occurs; one event log, several backends
     "scoping: ending compiled scope scoped graph checks plan replacing rewiring providers",
     """eventlog: base memory reserve writer_lock helper_thread sqlite_reader sqlite_file sqlite_cache sqlite_retention
@@ -35,13 +35,15 @@ FLOORS = (
     # 7  the only place that composes
     "container",
     # 8  the doors, and what tests use
+    """legacy: census deprecation table redirects contexts bridges host_bridge brought in_use execution entry_points
+    unified_factory execution_factory""",
     "testing: audit leaks overriding users plugin",
     """web: frames identity rates credentials origins dev_users host_users jwks jwt_tokens authenticators deliveries
     access site models problems telemetry http outlet streams sse agui_events agui cursors connection socket session
     health pages app dependencies wiring server install""",
     "resuming following client",
     # 9  the command
-    "cli: wrapping show local config doctor events evidence demo_view demo listing run chat serve app",
+    "cli: wrapping show local config doctor events evidence demo_view demo listing run chat serve script legacy app",
     "__main__",
 )
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Any, Never, Self
 
 from ssot_engine.context import UserExecutionContext
 from ssot_engine.errors import ClosedError, ConfigError, InvalidContext, RunConflict
 from ssot_engine.eventlog.base import Ack, Draft, EventLog
 from ssot_engine.eventlog.memory import MemoryEventLog
 from ssot_engine.events import EventRefused, RunError, RunStatus, Speaker, ThreadKey
+from ssot_engine.former_calls import refusal, tell
 from ssot_engine.ids import new_id
 from ssot_engine.redaction import redact_text
 from ssot_engine.run_emitter import RunEmitter
@@ -26,7 +27,11 @@ class AgentWebSocketBridge:
 
     __slots__ = ("__weakref__", "_closed", "_context", "_key", "_log", "_private", "_voices")
 
-    def __init__(self, context: UserExecutionContext | None = None, event_log: EventLog | None = None) -> None:
+    def __init__(
+        self, context: UserExecutionContext | None = None, event_log: EventLog | None = None, **former: Never
+    ) -> None:
+        if former:
+            context = _former_context(context, former)
         self._context = context
         self._log = event_log
         self._key = None if context is None else ThreadKey(context.user_id, context.thread_id)
@@ -291,3 +296,19 @@ class AgentWebSocketBridge:
     async def _stored(self, voice: RunEmitter) -> bool:
         await voice.drain()
         return True
+
+
+def _former_context(context: UserExecutionContext | None, former: dict[str, Any]) -> UserExecutionContext | None:
+    """The context of a call that names it `user_context`, as the original did."""
+    given: UserExecutionContext | None = former.pop("user_context", None)
+    if former or (context is not None and given is not None):
+        raise refusal(
+            "AgentWebSocketBridge()", "call AgentWebSocketBridge.create_for_user(context); events are read from the "
+            "container's event log, so a bridge needs no WebSocket manager", former,
+        )  # fmt: skip
+    if given is None:
+        return context
+    if not isinstance(given, UserExecutionContext):
+        raise InvalidContext("user_context", given, "is no UserExecutionContext; make one with from_request()")
+    tell("AgentWebSocketBridge", ("user_context",), "AgentWebSocketBridge.create_for_user(context)")
+    return given

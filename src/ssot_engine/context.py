@@ -10,6 +10,7 @@ from typing import Any, Self
 import msgspec
 
 from ssot_engine.errors import InvalidContext
+from ssot_engine.former_calls import merged_metadata
 from ssot_engine.ids import check_id, check_lasting_id, check_part, check_strict, new_id
 
 #: How deep `child()` may nest.
@@ -27,7 +28,8 @@ class UserExecutionContext:
 
     Ids are non-blank `str` of at most 128 characters. `metadata` takes plain JSON values; it is kept encoded, so what
     the caller changes later is never seen, and each read is a fresh copy. `depth` is 0 for a request and one more for
-    each `child()`; `parent_request_id` is the request a child was made from.
+    each `child()`; `parent_request_id` is the request a child was made from. The original's `agent_context` and
+    `audit_metadata` are merged into `metadata`; its `db_session` is refused, see `former_calls`.
 
     Raises:
         InvalidContext: an id or the metadata is refused; the error names the field.
@@ -59,7 +61,10 @@ class UserExecutionContext:
         run_id: str,
         request_id: str | None = None,
         metadata: Mapping[str, Any] | None = None,
+        **former: Any,
     ) -> None:
+        if former:
+            metadata = merged_metadata(metadata, former)
         _put(self, "user_id", check_lasting_id("user_id", user_id))
         _put(self, "thread_id", check_lasting_id("thread_id", thread_id))
         _put(self, "run_id", check_id("run_id", run_id))
@@ -76,8 +81,11 @@ class UserExecutionContext:
         run_id: str,
         request_id: str | None = None,
         metadata: Mapping[str, Any] | None = None,
+        **former: Any,
     ) -> Self:
         """The context of a request; without `request_id` it gets a fresh one."""
+        if former:
+            metadata = merged_metadata(metadata, former)
         return cls(user_id, thread_id, run_id, request_id, metadata)
 
     @classmethod
@@ -88,8 +96,11 @@ class UserExecutionContext:
         run_id: str,
         request_id: str | None = None,
         metadata: Mapping[str, Any] | None = None,
+        **former: Any,
     ) -> Self:
         """The same as `from_request_supervisor`."""
+        if former:
+            metadata = merged_metadata(metadata, former)
         return cls(user_id, thread_id, run_id, request_id, metadata)
 
     @property

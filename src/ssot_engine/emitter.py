@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Never
 
 from ssot_engine.bridge import AgentWebSocketBridge
 from ssot_engine.context import UserExecutionContext
+from ssot_engine.former_calls import refusal, shows_right_call
 from ssot_engine.run_emitter import RunEmitter
+
+_RIGHT_CALL = (
+    "an engine has its emitter, `engine.websocket_emitter`; by hand, call "
+    "UnifiedWebSocketEmitter(AgentWebSocketBridge.create_for_user(context), context)"
+)
 
 
 class UnifiedWebSocketEmitter:
@@ -17,7 +23,12 @@ class UnifiedWebSocketEmitter:
 
     __slots__ = ("__weakref__", "context", "websocket_bridge")
 
-    def __init__(self, bridge: AgentWebSocketBridge, context: UserExecutionContext) -> None:
+    @shows_right_call
+    def __init__(
+        self, bridge: AgentWebSocketBridge, context: UserExecutionContext, *others: Never, **former: Never
+    ) -> None:
+        if others or former or not isinstance(context, UserExecutionContext):
+            raise refusal("UnifiedWebSocketEmitter()", _RIGHT_CALL, former)
         self.websocket_bridge = bridge
         self.context = context
 

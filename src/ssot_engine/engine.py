@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Coroutine, Mapping, Sequence
-from typing import Any
+from typing import Any, Never, Self
 
+from ssot_engine import current
 from ssot_engine.agents import Message
 from ssot_engine.bridge import AgentWebSocketBridge
 from ssot_engine.calls import check_message
@@ -15,6 +16,7 @@ from ssot_engine.emitter import UnifiedWebSocketEmitter
 from ssot_engine.errors import ClosedError, EngineLimitReached, RequestError, RunConflict, shown
 from ssot_engine.eventlog.base import RunRecord
 from ssot_engine.events import CancelReceipt, RunError, RunResult, RunStatus, Usage
+from ssot_engine.former_calls import MISSING, refusal, shows_right_call
 from ssot_engine.ids import keyed_run_id, new_id
 from ssot_engine.instances import AgentInfo, AgentInstanceFactory
 from ssot_engine.run import Run
@@ -22,6 +24,12 @@ from ssot_engine.run_control import RunControl
 from ssot_engine.scoping.scope import Scope
 from ssot_engine.stream import RunStream
 from ssot_engine.tools import Tool, ToolDispatcher, ToolRegistry
+
+_RIGHT_CALL = (
+    "a factory makes engines: `async with container.engine_factory().engine_for(context) as engine`, or "
+    "`await create_request_scoped_engine(context)`; with a registry or bridge of your own, "
+    "`await UserExecutionEngine.create_from_legacy(registry, websocket_bridge, user_context)`"
+)
 
 
 class UserExecutionEngine:
@@ -34,9 +42,10 @@ class UserExecutionEngine:
     __slots__ = (
         "__weakref__", "_context", "_first_key", "_is_closed", "_runs", "_scope", "_used", "agent_factory",
         "compatibility_mode", "control", "database_session_manager", "degraded", "engine_id", "idle_since",
-        "redis_manager", "tool_registry", "websocket_emitter",
+        "max_runs", "redis_manager", "tool_registry", "websocket_emitter",
     )  # fmt: skip
 
+    @shows_right_call
     def __init__(
         self,
         context: UserExecutionContext,
@@ -46,7 +55,11 @@ class UserExecutionEngine:
         control: RunControl,
         database_session_manager: Any = None,
         redis_manager: Any = None,
+        *others: Never,
+        **former: Never,
     ) -> None:
+        if control is MISSING or others or former:
+            raise refusal("UserExecutionEngine()", _RIGHT_CALL, former)
         self._context = context
         self.agent_factory = agent_factory
         self.websocket_emitter = emitter
@@ -59,6 +72,8 @@ class UserExecutionEngine:
         #: Whether the built-in bridge stands in for a host's that could not be built.
         self.degraded = False
         self.compatibility_mode = False
+        #: Runs it may have at the same time.
+        self.max_runs = control.settings.max_concurrent_runs_per_engine
         #: Since when it has no run, in seconds of the monotonic clock.
         self.idle_since = time.monotonic()
         self._runs: tuple[Run, ...] = ()
@@ -67,6 +82,24 @@ class UserExecutionEngine:
         self._is_closed = False
         self._scope: Scope | None = None
         emitter.websocket_bridge.adopt(control.event_log)
+
+    @classmethod
+    @current.awaited
+    def create_from_legacy(
+        cls, registry: Any, websocket_bridge: Any = None, user_context: Any = None
+    ) -> Coroutine[Any, Any, Self]:
+        """To be awaited: an engine of the process's container, with the caller's registry and bridge. Use a factory.
+
+        What is None is the container's own. Without a context the engine is that of the bridge's user, or of an
+        anonymous one if `legacy.anonymous_context` allows it.
+
+        Raises:
+            InvalidContext: the context is none, or not allowed to be left out; or the bridge is of another user.
+            TypeError: the registry or the bridge is of another class; or the container makes other engines than `cls`.
+            EngineLimitReached: the user, or the process, has too many engines.
+            ClosedError: the process's container was shut down.
+        """
+        return current.doors().create_from_legacy(cls, registry, websocket_bridge, user_context)
 
     # ------------------------------------------------------------------------- running
 
@@ -120,6 +153,11 @@ class UserExecutionEngine:
         self._launch(run, idempotency_key, stream)
         return stream
 
+    @current.awaited
+    def execute_agent(self, context: Any, user_context: Any = None) -> Coroutine[Any, Any, Any]:
+        """To be awaited: run the agent that an AgentExecutionContext names; its AgentExecutionResult. Use `run`."""
+        return current.doors().execute_agent(self, context, user_context)
+
     async def cancel(self, run_id: str) -> CancelReceipt:
         """Stop a run of this engine's user. After the receipt nothing of it acts, except what the receipt names."""
         return await self.control.cancel(self._context.user_id, run_id)
@@ -141,7 +179,7 @@ class UserExecutionEngine:
         if timeout_s is not None and not timeout_s > 0:
             raise RequestError(f"timeout_s is {timeout_s!r}; pass seconds above 0, or None for engine.run_timeout_s")
         made = self.agent_factory.get(agent)
-        limit = self.control.settings.max_concurrent_runs_per_engine
+        limit = self.max_runs
         if len(self._runs) >= limit:
             self.control.metrics.limit_refusals += 1
             raise EngineLimitReached(

@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from types import TracebackType
-from typing import Any
+from typing import Any, Never
 
+from ssot_engine import current
 from ssot_engine.admission import Admission
 from ssot_engine.bridge import AgentWebSocketBridge
 from ssot_engine.context import UserExecutionContext
 from ssot_engine.engine import UserExecutionEngine
-from ssot_engine.errors import ClosedError, InvalidContext
+from ssot_engine.errors import ClosedError, InvalidContext, RequestError, SsotEngineError, shown
+from ssot_engine.former_calls import MISSING, refusal, shows_right_call
 from ssot_engine.logs import get_logger
 from ssot_engine.metrics import Metrics
 from ssot_engine.scoping.scope import Scope
@@ -23,6 +25,12 @@ from ssot_engine.settings import Settings
 log = get_logger("ssot_engine.factory")
 
 
+_RIGHT_CALL = (
+    "there is one in each container: `container.engine_factory()`, or `await get_execution_engine_factory()`; what it "
+    "makes engines of are the container's providers, such as `container.bridge.override(...)`"
+)
+
+
 class ExecutionEngineFactory:
     """Makes engines, each in a scope of its own, and keeps account of those that live.
 
@@ -30,6 +38,7 @@ class ExecutionEngineFactory:
     scope only.
     """
 
+    @shows_right_call
     def __init__(
         self,
         open_scope: Callable[..., Scope],
@@ -38,7 +47,11 @@ class ExecutionEngineFactory:
         admission: Admission,
         metrics: Metrics,
         settings: Settings,
+        *others: Never,
+        **former: Never,
     ) -> None:
+        if settings is MISSING or others or former:
+            raise refusal("ExecutionEngineFactory()", _RIGHT_CALL, former)
         self._open_scope = open_scope
         self._engine = engine
         self._bridge = bridge
@@ -65,7 +78,12 @@ class ExecutionEngineFactory:
             ClosedError: the container does not run.
         """
         self._check(context)
-        sibling = _bind_bridge(context, brought) if brought else None
+        try:
+            sibling = _bind_bridge(context, brought) if brought else None
+        except Exception as failure:
+            if not self._stands_in(failure):
+                raise
+            return await self._create_degraded(context, brought, failure)
         if not self._slots.take(context.user_id):
             await self._wait_for_slot(context)
         ending = _Ending(self, context.user_id)
@@ -85,6 +103,15 @@ class ExecutionEngineFactory:
         self._engines[engine.engine_id] = engine
         self._metrics.engines_created += 1
         return engine
+
+    @current.awaited
+    def create_execution_engine(self, context: UserExecutionContext) -> Coroutine[Any, Any, UserExecutionEngine]:
+        """To be awaited: the same as `create_for_user`, by its former name."""
+        return current.doors().create_execution_engine(self, context)
+
+    def user_execution_scope(self, context: UserExecutionContext) -> EngineLease:
+        """The same as `engine_for`, by its former name."""
+        return current.doors().user_execution_scope(self, context)  # type: ignore[no-any-return]
 
     def _check(self, context: UserExecutionContext) -> None:
         if self._state != "running":
@@ -121,11 +148,15 @@ class ExecutionEngineFactory:
             return False
         return self._bridge.last_overriding is not None or self._bridge.provides is not AgentWebSocketBridge
 
+    def _stands_in(self, failure: Exception) -> bool:
+        """Whether a bridge that was brought could not be bound because its own code failed, and may be replaced."""
+        return self._settings.engine.bridge_failure == "degrade" and not isinstance(failure, SsotEngineError)
+
     async def _create_degraded(
         self, context: UserExecutionContext, brought: dict[str, Any], failure: Exception
     ) -> UserExecutionEngine:
         """A host's bridge could not be built: the built-in one, which only appends to the log, stands in for it."""
-        engine = await self.create_for_user(context, **brought, bridge=AgentWebSocketBridge())
+        engine = await self.create_for_user(context, **{**brought, "bridge": AgentWebSocketBridge()})
         engine.degraded = True
         self._metrics.bridges_degraded += 1
         log.warning("bridge_degraded", user_id=context.user_id, run_id=context.run_id, error=repr(failure))
@@ -151,6 +182,18 @@ class ExecutionEngineFactory:
     def metrics(self) -> dict[str, int]:
         """What was counted since the container was made; `engines_active` is what lives now."""
         return self._metrics.snapshot()
+
+    async def cleanup_engine(self, engine: UserExecutionEngine) -> None:
+        """End an engine, as `await engine.cleanup()` does. One that has ended already is left alone.
+
+        Raises:
+            RequestError: another factory made it, or none did.
+        """
+        if not isinstance(engine, UserExecutionEngine) or (
+            engine.is_active() and self._engines.get(engine.engine_id) is not engine
+        ):
+            raise RequestError(f"{shown(engine)} is no engine of this factory; call `await engine.cleanup()` on yours")
+        await engine.cleanup()
 
     async def sweep(self, now: float | None = None) -> int:
         """Close engines that had no run for `engine.idle_timeout_s`; how many. `now` is of the monotonic clock."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, Never
 
 from ssot_engine.agents import Agent
 from ssot_engine.emitter import UnifiedWebSocketEmitter
+from ssot_engine.former_calls import MISSING, refusal, shows_right_call
 from ssot_engine.registry import AgentRegistry
+
+_RIGHT_CALL = "an engine has its factory, `engine.agent_factory`; by hand, call AgentInstanceFactory(registry, emitter)"
 
 
 class AgentInfo(NamedTuple):
@@ -26,7 +29,12 @@ class AgentInstanceFactory:
 
     __slots__ = ("__weakref__", "_own", "emitter", "registry")
 
-    def __init__(self, registry: AgentRegistry, emitter: UnifiedWebSocketEmitter) -> None:
+    @shows_right_call
+    def __init__(
+        self, registry: AgentRegistry, emitter: UnifiedWebSocketEmitter, *others: Never, **former: Never
+    ) -> None:
+        if emitter is MISSING or others or former:
+            raise refusal("AgentInstanceFactory()", _RIGHT_CALL, former)
         self.registry = registry
         self.emitter = emitter
         self._own: dict[str, Agent] | None = None

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, Never
 
 from ssot_engine.agents import Agent, as_agent
 from ssot_engine.errors import ClosedError, ConfigError, UnknownAgent
+from ssot_engine.former_calls import refusal
+
+_RIGHT_CALL = (
+    "call AgentRegistry() and then register(agent); a model belongs to the agent that uses it, a tool to "
+    "`container.tools().register(fn)`"
+)
 
 
 class AgentRegistry:
@@ -16,7 +23,9 @@ class AgentRegistry:
     must keep no state of a user.
     """
 
-    def __init__(self, agents: Iterable[object] = ()) -> None:
+    def __init__(self, agents: Iterable[object] = (), *others: Never, **former: Never) -> None:
+        if others or former or not isinstance(agents, Iterable):
+            raise refusal("AgentRegistry()", _RIGHT_CALL, former)
         self._recipes: dict[str, Callable[[], Agent]] = {}
         self._shared: dict[str, Agent] = {}
         self._frozen = False
@@ -38,7 +47,17 @@ class AgentRegistry:
         self._shared[self._free_name(name or made.name)] = made
 
     def register_factory(self, name: str, factory: Callable[[], Any]) -> None:
-        """Add a recipe: called without arguments, once for each engine that uses the agent."""
+        """Add a recipe: called without arguments, once for each engine that uses the agent.
+
+        Raises:
+            ClosedError: the container runs already.
+            ConfigError: it has to be awaited, has no name, or the name is taken.
+        """
+        if inspect.iscoroutinefunction(factory):
+            raise ConfigError(
+                f"the recipe of agent {name!r} is a coroutine function, so what it makes is no agent yet; register a "
+                "plain function, and await what it needs in the agent's execute()"
+            )
         self._recipes[self._free_name(name)] = lambda: as_agent(factory())
 
     def _free_name(self, name: object) -> str:

@@ -25,6 +25,7 @@ from ssot_engine.settings_sections import (
     EngineSettings,
     EventSettings,
     GcSettings,
+    LegacySettings,
     LogSettings,
     ModelSettings,
     RunSettings,
@@ -39,6 +40,7 @@ __all__ = [
     "EngineSettings",
     "EventSettings",
     "GcSettings",
+    "LegacySettings",
     "LogSettings",
     "ModelSettings",
     "RunSettings",
@@ -89,6 +91,9 @@ class Settings(BaseSettings):
     providers: dict[str, str] = Field(
         default={},
         description="Provider name: dotted path of the class that replaces it, such as bridge: myhost.bridges.Bridge",
+    )
+    legacy: LegacySettings = Field(
+        default=LegacySettings(), description="What code that uses old names is granted, and how it is told"
     )
     log: LogSettings = Field(default=LogSettings(), description="The process's own log")
     gc: GcSettings = Field(default=GcSettings(), description="Python's garbage collector")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from datetime import date
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator
@@ -15,6 +16,7 @@ __all__ = [
     "EngineSettings",
     "EventSettings",
     "GcSettings",
+    "LegacySettings",
     "LogSettings",
     "ModelSettings",
     "RunSettings",
@@ -244,6 +246,28 @@ class ModelSettings(_Section):
         default="offline",
         min_length=1,
         description="offline (no model), or a model named as in pydantic-ai, such as openai-chat:NAME",
+    )
+
+
+class LegacySettings(_Section):
+    """What code that uses old names and signatures is granted, and how it is told."""
+
+    anonymous_context: Literal["allow", "refuse"] = Field(
+        default="allow",
+        description="When create_from_legacy is called without a user: allow makes an anonymous one, refuse raises",
+    )
+    warn: Literal["default", "error"] = Field(
+        default="default",
+        description="What a use of an old name does: default warns as Python's filters say, error raises",
+    )
+    fail_after: date | None = Field(
+        default=None,
+        description="Last day, such as 2027-03-01, on which `legacy report` and `exec` accept old names; null always",
+    )
+    census_file: str | None = Field(
+        default=None,
+        min_length=1,
+        description="File to which a process that ends adds which lines used old names; null writes none",
     )
 
 

@@ -266,6 +266,11 @@ class ToolDispatcher:
     def __init__(self, registry: ToolRegistry) -> None:
         self._registry = registry
 
+    @property
+    def registry(self) -> ToolRegistry:
+        """Where the tools are registered."""
+        return self._registry
+
     def get_available_tools(self) -> list[str]:
         """The names of the tools."""
         return self._registry.names()

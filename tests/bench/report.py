@@ -19,6 +19,7 @@ from dataclasses import dataclass
 import bench_delivery
 import bench_eventlog
 import bench_import
+import bench_legacy
 import bench_memory
 import bench_objects
 import bench_runs
@@ -90,6 +91,11 @@ def runs(effort: Effort) -> list[Figure]:
     return [*figures, Figure("objects for `gc.collect()` after 1,000 requests", left, "objects", 0)]
 
 
+def old_code(effort: Effort) -> list[Figure]:
+    """Old imports and the old door."""
+    return bench_legacy.figures(effort.rounds)
+
+
 def event_log(effort: Effort) -> list[Figure]:
     """SQLite beside memory; that benchmark prints its figures as it goes."""
     with contextlib.redirect_stdout(io.StringIO()) as printed:
@@ -112,7 +118,9 @@ def delivery(effort: Effort) -> list[Figure]:
 
 
 #: Those that count memory come before those that fill it.
-BENCHMARKS: Sequence[Callable[[Effort], list[Figure]]] = (starts, memory, scopes, objects, runs, event_log, delivery)
+BENCHMARKS: Sequence[Callable[[Effort], list[Figure]]] = (
+    starts, memory, scopes, objects, runs, old_code, event_log, delivery,
+)  # fmt: skip
 
 
 def measure(effort: Effort) -> list[Figure]:

@@ -50,6 +50,8 @@ app = typer.Typer(
 )
 config_app = typer.Typer(name="config", help="Show and check the settings.", no_args_is_help=True)
 app.add_typer(config_app)
+legacy_app = typer.Typer(name="legacy", help="See what still uses old doors, and run it.", no_args_is_help=True)
+app.add_typer(legacy_app)
 
 Config = Annotated[Path | None, typer.Option("--config", help="YAML file with settings, else SSOT_ENGINE_CONFIG.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
@@ -228,3 +230,36 @@ def doctor(config: Config = None, events_url: EventsUrl = None, as_json: AsJson 
     from ssot_engine.cli.doctor import examine
 
     raise typer.Exit(examine(config, events_url, as_json))
+
+
+@legacy_app.command()
+def report(
+    file: Annotated[Path | None, typer.Option("--file", help="Census file.", show_default="legacy.census_file")] = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the lines that used old doors, most used first, from what processes wrote when they ended.
+
+    Exit status 1 if there are any and legacy.fail_after has passed.
+    """
+    from ssot_engine.cli.legacy import report as report_census
+
+    raise typer.Exit(report_census(config, file, as_json))
+
+
+@legacy_app.command("exec", context_settings={"allow_interspersed_args": False})
+def execute(
+    arguments: Annotated[
+        list[str] | None, typer.Argument(help="A script and its arguments.", metavar="SCRIPT [ARGS]")
+    ] = None,
+    code: Annotated[str | None, typer.Option("-c", help="Program as text; await may stand anywhere.")] = None,
+    with_report: Annotated[bool, typer.Option("--report", help="At the end, list the old doors used.")] = False,
+    config: Config = None,
+) -> None:
+    """Run a Python program whose old imports are answered. Exit status: the program's.
+
+    For example: ssot-engine legacy exec -- script.py --its-option
+    """
+    from ssot_engine.cli.legacy import execute as execute_program
+
+    raise typer.Exit(execute_program(config, code, arguments or [], with_report))

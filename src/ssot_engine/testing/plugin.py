@@ -11,6 +11,8 @@ async def test_greets_by_name(as_user):
     assert run.text == "hello alice"
 
 Importing this imports neither the container nor what it is made of: a host pays for them in tests that use them.
+
+Tests may import from `netra_backend` where there is no such package: then the old names are answered by ours.
 """
 
 from __future__ import annotations
@@ -19,11 +21,15 @@ import asyncio
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
+from importlib.abc import MetaPathFinder
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
+    from importlib.machinery import ModuleSpec
+
     from ssot_engine.container import ExecutionContainer
     from ssot_engine.settings import Settings
     from ssot_engine.testing.leaks import Watch
@@ -33,8 +39,38 @@ _MARKER = "allow_leaks(reason): what this test leaves open is meant to stay open
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make the plugin's marker known."""
+    """Make the plugin's marker known, and be asked for old names after everybody else."""
     config.addinivalue_line("markers", _MARKER)
+    last = _LastAsked()
+    sys.meta_path.append(last)
+    config.add_cleanup(last.remove)
+
+
+class _LastAsked(MetaPathFinder):
+    """Installs the redirects of `netra_backend` once it is imported, and nobody has it."""
+
+    def __init__(self) -> None:
+        self._installed = False
+
+    def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
+        if fullname != "netra_backend":
+            return None
+        from ssot_engine.legacy.redirects import install_redirects, is_redirected
+
+        if is_redirected(fullname):
+            return None
+        self._installed = True
+        install_redirects()
+        return find_spec(fullname)
+
+    def remove(self) -> None:
+        """Leave the interpreter as it was found."""
+        if self in sys.meta_path:
+            sys.meta_path.remove(self)
+        if self._installed:
+            from ssot_engine.legacy.redirects import uninstall_redirects
+
+            uninstall_redirects()
 
 
 # ---------------------------------------------------------------------- what a host may say

@@ -11,6 +11,7 @@ from prometheus_client.registry import Collector
 
 from ssot_engine import __version__
 from ssot_engine.events import RunStatus
+from ssot_engine.legacy.census import census
 from ssot_engine.metrics import Metrics
 from ssot_engine.web.deliveries import Deliveries, Wire
 from ssot_engine.web.site import Site
@@ -60,6 +61,8 @@ class SiteCollector(Collector):
             "delivery_lag_seconds", "From an event to its frame, over the newest deliveries",
             {"0.5": p50 / 1000, "0.99": p99 / 1000}, "quantile",
         )  # fmt: skip
+        yield _counter("legacy_uses", "Uses of old doors in this process", census.uses)
+        yield _gauge("legacy_sites", "Lines that used an old door", {"": census.known_sites})
         yield _gauge("stopping", "1 once the process is about to end", {"": int(self._site.stopping.is_set())})
 
 
