@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack
 from typing import Any
@@ -12,6 +13,12 @@ import pytest
 from fakes import until
 from running import Start, assert_nothing_is_left, small_settings
 from ssot_engine.container import ExecutionContainer
+
+
+def pytest_collection_finish() -> None:
+    """What all tests share is looked through once: collections between them are about what they made."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture
