@@ -41,7 +41,7 @@ class Origins:
             Forbidden: the Origin is foreign, or missing where the request changes something and is `is_ambient`.
         """
         scope = connection.scope
-        if self._loopback_only and not _is_loopback(connection):
+        if self._loopback_only and not is_from_here(connection):
             raise Forbidden("users who sign in by name alone are served on loopback only; ask for http://localhost")
         if scope["type"] == "http" and scope["method"] in _SAFE:
             return
@@ -103,7 +103,7 @@ def _own(connection: HTTPConnection, scheme: str) -> _Origin | None:
     return _at(scheme, host)
 
 
-def _is_loopback(connection: HTTPConnection) -> bool:
+def is_from_here(connection: HTTPConnection) -> bool:
     """Whether this machine asks, by a name of its own; a host may listen on more. A Unix socket has no peer."""
     host, peer = _host(connection), connection.client
     return host is not None and _is_own(str(host.hostname)) and (peer is None or _is_own(peer.host))
