@@ -34,6 +34,10 @@ class Origins:
         self._allowed = frozenset(_allowed(text) for text in allowed)
         self._loopback_only = loopback_only
 
+    def allowed(self) -> list[str]:
+        """The allowed origins as browsers write them: in lower case, without a port that goes without saying."""
+        return [f"{one.scheme}://{_host_of(one)}" for one in sorted(self._allowed)]
+
     def check(self, connection: HTTPConnection, *, is_ambient: bool) -> None:
         """Refuse what a page of another site makes a browser send.
 
@@ -48,7 +52,7 @@ class Origins:
         headers = connection.headers.getlist("origin")
         if not headers:
             if is_ambient and scope["type"] == "http":
-                raise Forbidden("a request with a cookie needs the header Origin; send a bearer token instead")
+                raise Forbidden("a request without a bearer token needs the header Origin; send a bearer token")
         elif len(headers) > 1 or not self._may_ask(connection, headers[0]):
             raise Forbidden("this page's origin may not ask here; list it in web.allowed_origins")
 
@@ -86,6 +90,11 @@ def _origin(text: str) -> _Origin | None:
 
 def _at(scheme: str, parts: SplitResult) -> _Origin:
     return _Origin(scheme, str(parts.hostname), _PORTS[scheme] if parts.port is None else parts.port)
+
+
+def _host_of(origin: _Origin) -> str:
+    host = f"[{origin.host}]" if ":" in origin.host else origin.host
+    return host if origin.port == _PORTS[origin.scheme] else f"{host}:{origin.port}"
 
 
 def _host(connection: HTTPConnection) -> SplitResult | None:
