@@ -118,6 +118,7 @@ async def test_the_agent_is_named_in_the_query_or_by_the_application(start: Star
     [
         {"messages": []},
         {"messages": [{"id": "m", "role": "assistant", "content": "x"}]},
+        {"messages": [{"id": "m", "role": "user", "content": "\ud800"}]},
         {"threadId": ""},
         {"runId": " "},
         {"forwardedProps": {"agent": 7}},

@@ -15,8 +15,10 @@ from fakes import ALICE, BOB, deltas, ending, events_of, types_of, until
 from running import Start
 from ssot_engine.agents import RunContext, agent
 from ssot_engine.events import Event, Outcome, ThreadKey
+from ssot_engine.web import connection
 from ssot_engine.web.authenticators import UserOf
 from ssot_engine.web.connection import MAX_COMMANDS, MAX_THREADS
+from ssot_engine.web.cursors import ThreadCursor
 from ssot_engine.web.frames import (
     PROTOCOL,
     Accepted,
@@ -126,6 +128,8 @@ async def test_a_run_with_a_key_is_started_once(start: Start) -> None:
     [
         (Run("1", "hi", "nobody"), 404, "unknown_agent"),
         (Run("1", "hi", "echo", " "), 400, "invalid_context"),
+        (Run("1", "hi", "echo", key=""), 400, "request_error"),
+        (Run("1", "hi", "echo", key="k" * 256), 400, "request_error"),
         (Cancel("1", "run-of-nobody"), 404, "unknown_run"),
         (Cancel("1", "run-of-bob"), 404, "unknown_run"),
     ],
@@ -240,6 +244,21 @@ async def test_a_thread_is_followed_and_left(start: Start) -> None:
         await log.append(ALICE, [ending(6)], attempt=1)
         await talk.say(Ping("1"))
         await talk.expect(Pong)
+
+
+async def test_a_thread_that_is_named_again_is_read_once(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From where it was named last; a frame full of one thread would hold up everybody."""
+    read: list[object] = []
+    monkeypatch.setattr(connection, "ThreadCursor", lambda *args: read.append(args[2]) or ThreadCursor(*args))
+    container = await start(echo, **edge())
+    head = container.event_log().head(ALICE)
+    cursors = [Cursor(ALICE.thread_id)] * 1000 + [Cursor(ALICE.thread_id, head.epoch, head.seq)]
+    async with serving(container) as served, talking(served, ALICE.user_id, *cursors) as talk:
+        assert talk.welcome is not None
+        assert [ALICE.thread_id] == [one.thread for one in talk.welcome.threads]
+        await talk.say(Ping("1"))
+        await talk.expect(Pong)
+    assert [head] == read
 
 
 async def test_pings_are_answered_and_acks_are_not(start: Start) -> None:

@@ -106,6 +106,17 @@ async def test_metrics_through_a_proxy_or_from_a_page_are_for_admins(start: Star
     assert [401, 403, 200] == statuses
 
 
+async def test_metrics_asked_for_by_another_name_are_for_admins(start: Start) -> None:
+    """A page whose name was made to lead to this machine asks from it, and over http says nothing of being a page."""
+    container = await start(greeter, web=PAGELESS)
+    async with serving(container, user=lambda connection: None) as served, asking(served, None) as client:
+        statuses = [
+            (await client.get("/metrics", headers={"host": host})).status_code
+            for host in ("evil.example:8000", "localhost:8000", "127.0.0.1")
+        ]
+    assert [401, 200, 200] == statuses
+
+
 PEERS = [(("10.1.2.3", 5000), 401), (("::1", 5000), 200), (("127.0.0.9", 5000), 200), (("unix", 0), 401), (None, 401)]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from typing import Any
 
@@ -59,6 +60,11 @@ async def test_identity_is_taken_as_it_is() -> None:
     assert given == await answering(given).identify(connection(), None)
 
 
+async def test_a_sign_in_without_an_end_has_none() -> None:
+    """JSON has no infinity to tell the page, and no timer takes one."""
+    assert Identity("alice") == await answering(Identity("alice", expires_at=math.inf)).identify(connection(), None)
+
+
 @pytest.mark.parametrize("answer", ["alice", Identity("alice", expires_at=1e10)])
 async def test_admins_of_the_settings_are_admins(answer: Any) -> None:
     """Who is listed in auth.admins is one, whatever form the host names it in."""
@@ -75,7 +81,7 @@ class Text(str):
 @pytest.mark.parametrize(
     "answer",
     [None, "", "   ", "None", "null", "a\nb", "x" * 129, True, False, 0, 7, b"alice", ["alice"], {"sub": "alice"},
-     object(), Text("alice"), Identity("alice", expires_at=1.0)],
+     object(), Text("alice"), Identity("alice", expires_at=1.0), Identity("alice", expires_at=math.nan)],
 )  # fmt: skip
 async def test_anything_else_is_nobody(answer: Any) -> None:
     """What is no user's id, or a sign-in that is over, proves nobody."""

@@ -314,10 +314,11 @@ async def test_a_mounted_site_answers_the_same(start: Start) -> None:
     assert ("not_found", "POST") == (nowhere.json()["code"], wrong.headers["allow"])
 
 
-async def test_pages_of_allowed_origins_may_read_answers_and_no_others(start: Start) -> None:
+@pytest.mark.parametrize("written", ["https://app.example.org", "https://App.example.org:443"])
+async def test_pages_of_allowed_origins_may_read_answers_and_no_others(start: Start, written: str) -> None:
     """A browser asks first (CORS): an allowed origin may send a bearer token, another gets no permission."""
     ask = {"access-control-request-method": "POST", "access-control-request-headers": "authorization,idempotency-key"}
-    async with site(start, allowed_origins=("https://app.example.org",)) as served, asking(served) as client:
+    async with site(start, allowed_origins=(written,)) as served, asking(served) as client:
         friend = await client.options("/api/runs", headers={**ask, "origin": "https://app.example.org"})
         stranger = await client.options("/api/runs", headers={**ask, "origin": "https://evil.example.org"})
         read = await client.get("/api/agents", headers={"origin": "https://app.example.org"})

@@ -18,7 +18,7 @@ from ssot_engine.agents import RunContext, agent
 from ssot_engine.container import ExecutionContainer
 from ssot_engine.events import Event, Position
 from ssot_engine.settings import WebSettings
-from ssot_engine.web.frames import PROTOCOL, Accepted, Cursor, Ev, Hello, Ping, Pong, Run, decode_server, encode
+from ssot_engine.web.frames import PROTOCOL, Accepted, Ack, Cursor, Ev, Hello, Ping, Pong, Run, decode_server, encode
 from ssot_engine.web.outlet import CLOSE_GRACE_S
 
 COUNT = 400
@@ -147,3 +147,43 @@ async def test_stuck_clients_cost_little_and_nobody_else_anything(start: Start) 
         await same.expect(Pong)
         served.site.stopping.set()
         await until(lambda: not served.server.server_state.connections)
+
+
+async def test_pings_of_a_client_that_reads_no_pongs_cost_little(start: Start) -> None:
+    """A pong for each would be held for it without bound; one that reads gets its pongs."""
+    container = await start(echo, **edge())
+    async with serving(container) as served, bare(served) as client:
+        client.send(hello())
+        assert 1 == (await client.frame())[0]
+        client.send(b"there?", 9)
+        assert (10, b"there?") == await client.frame()
+        (socket,) = served.server.server_state.connections
+        for _ in range(100):
+            for _ in range(1000):
+                client.send(b"x" * 125, 9)
+            await client.writer.drain()
+        client.send(encode(Ack("t-1", 1)))
+        await until(lambda: served.site.deliveries.acks == 1)
+        assert socket.transport.get_write_buffer_size() < 2**20
+
+
+async def test_fragments_of_a_frame_are_not_kept_one_by_one(start: Start) -> None:
+    """Empty ones have no size that a limit would see; a frame in pieces is understood."""
+    container = await start(echo, **edge())
+    async with serving(container) as served, bare(served) as client:
+        client.send(hello())
+        assert 1 == (await client.frame())[0]
+        (socket,) = served.server.server_state.connections
+        start_of, rest = b'{"type":"ping",', [b'"id"', b"", b':"in ', b'pieces"}']
+        client.writer.write(b"\x01" + bytes([0x80 | len(start_of)]) + b"\0\0\0\0" + start_of)
+        client.writer.write((b"\x00\x80" + b"\0\0\0\0") * 50_000)
+        for piece in rest:
+            client.writer.write(b"\x00" + bytes([0x80 | len(piece)]) + b"\0\0\0\0" + piece)
+        await client.writer.drain()
+        await until(lambda: len(b"".join(socket.frames)) == len(start_of) + sum(map(len, rest)))  # type: ignore[union-attr]
+        assert 1 == len(socket.frames)  # type: ignore[union-attr]
+        client.writer.write(b"\x80\x80\0\0\0\0")
+        opcode, told = await client.frame()
+        assert (1, Pong) == (opcode, type(pong := decode_server(told)))
+        assert isinstance(pong, Pong)
+        assert "in pieces" == pong.id

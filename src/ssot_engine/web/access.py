@@ -25,6 +25,9 @@ from ssot_engine.web.rates import Rates
 #: The agent that answers where none is named, if it is registered.
 DEFAULT_AGENT = "supervisor"
 
+#: The longest idempotency key, in characters; the log keeps it with the run.
+MAX_KEY = 255
+
 
 class RunOrder(msgspec.Struct, frozen=True, kw_only=True):
     """A run as a client asks for it. Without a thread it gets a new one; the user is never part of it."""
@@ -152,6 +155,7 @@ class UserAccess:
         """
         if order.idempotency_key is not None and order.run_id is not None:
             raise RequestError("an idempotency key decides the run's id; send the key or a run_id, not both")
+        _check_texts(order)
         agent = self.agent_name(order.agent)
         self._rates.check_run(self.user_id)
         context = UserExecutionContext.from_request(
@@ -305,6 +309,21 @@ class UserAccess:
         for place, user_id in enumerate(slots.queue(), 1):
             if self._may_see(user_id):
                 yield Queued(user_id, place, what)
+
+
+def _check_texts(order: RunOrder) -> None:
+    """Refuse what the log could not keep: text that is none, or a key of any size.
+
+    Raises:
+        RequestError: the message or the key cannot be.
+    """
+    key = order.idempotency_key
+    if key is not None and not 1 <= len(key) <= MAX_KEY:
+        raise RequestError(f"the idempotency key has {len(key)} characters; send 1 to {MAX_KEY}")
+    try:
+        order.message.encode()
+    except UnicodeEncodeError:
+        raise RequestError("the message holds a lone surrogate; it is no valid text") from None
 
 
 def _queued(run: Run) -> RunRecord:

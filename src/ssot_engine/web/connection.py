@@ -254,13 +254,15 @@ class Connection:
     async def _welcome(self, cursors: tuple[Cursor, ...]) -> None:
         """Tell the heads of threads, then read them from where the client stands."""
         access, log = self._access, self._access.log
-        keys = {cursor.thread: access.key(_checked("thread", cursor.thread)) for cursor in cursors}
+        # A thread that is named again is read once, or one frame could start a reader per few bytes.
+        last = {cursor.thread: cursor for cursor in cursors}
+        keys = {thread: access.key(_checked("thread", thread)) for thread in last}
         if len(keys.keys() | self._following.keys()) > MAX_THREADS:
             raise Closing(CloseCode.BAD_FRAME, f"a socket follows at most {MAX_THREADS} threads")
         positions = [(thread, log.head(key)) for thread, key in keys.items()]
         heads = tuple(ThreadHead(thread, head.epoch, head.seq) for thread, head in positions)
         await self._say(Welcome(PROTOCOL, access.user_id, heads, time.time(), access.identity.expires_at))
-        for cursor in cursors:
+        for cursor in last.values():
             self._follow(cursor.thread, cursor.position)
 
     def _follow(self, thread_id: str, after: Position | None) -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from ipaddress import ip_address
 
 from fastapi import APIRouter, Request, Response
 from prometheus_client.exposition import choose_encoder
 
 from ssot_engine.errors import ClosedError, Forbidden, LogUnavailable
 from ssot_engine.web.models import Health, Json, answer, problems
+from ssot_engine.web.origins import is_from_here
 from ssot_engine.web.site import Site, enter, site_of
 from ssot_engine.web.telemetry import registry
 
@@ -81,10 +81,10 @@ async def show_metrics(request: Request) -> Response:
 
 
 def _is_local(request: Request) -> bool:
-    """Whether a program on this machine asks, by itself."""
+    """Whether a program on this machine asks, by itself.
+
+    Browsers send `sec-fetch-site` to names they trust only; a page whose name was made to lead here has another Host.
+    """
     if request.client is None or any(name in request.headers for name in _INDIRECT):
         return False
-    try:
-        return ip_address(request.client.host).is_loopback
-    except ValueError:
-        return False
+    return is_from_here(request)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 import time
 import traceback
 from collections.abc import Awaitable, Callable, Sequence
@@ -67,7 +68,10 @@ class HostUsers(Authenticator):
 
     def _verified(self, answer: object) -> Identity:
         identity = _identity(answer)
-        if identity.expires_at is not None and identity.expires_at <= time.time():
+        if identity.expires_at == math.inf:
+            identity = msgspec.structs.replace(identity, expires_at=None)
+        # What is no number is no time either, and compares as False.
+        if identity.expires_at is not None and not identity.expires_at > time.time():
             raise NotAuthenticated("the sign-in has expired; sign in again")
         if identity.user_id in self._admins and not identity.is_admin:
             return msgspec.structs.replace(identity, is_admin=True)

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Header, Query, Request, Response
 
 from ssot_engine.events import CancelReceipt
 from ssot_engine.web import frames
-from ssot_engine.web.access import RunOrder, Submitted
+from ssot_engine.web.access import MAX_KEY, RunOrder, Submitted
 from ssot_engine.web.models import (
     Agents,
     Engines,
@@ -29,7 +29,9 @@ router = APIRouter(prefix="/api")
 
 IdempotencyKey = Annotated[
     str | None,
-    Header(min_length=1, max_length=255, description="Makes it safe to repeat the request: the same key, the same run"),
+    Header(
+        min_length=1, max_length=MAX_KEY, description="Makes it safe to repeat the request: the same key, the same run"
+    ),
 ]
 Wait = Annotated[float, Query(ge=0, le=60, description="Seconds to wait for the run's end, 0 to 60")]
 Limit = Annotated[int, Query(ge=1, le=1000, description="How many at most, 1 to 1000")]

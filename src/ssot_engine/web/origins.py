@@ -34,6 +34,10 @@ class Origins:
         self._allowed = frozenset(_allowed(text) for text in allowed)
         self._loopback_only = loopback_only
 
+    def allowed(self) -> list[str]:
+        """The allowed origins as browsers write them: in lower case, without a port that goes without saying."""
+        return [f"{one.scheme}://{_host_of(one)}" for one in sorted(self._allowed)]
+
     def check(self, connection: HTTPConnection, *, is_ambient: bool) -> None:
         """Refuse what a page of another site makes a browser send.
 
@@ -41,14 +45,14 @@ class Origins:
             Forbidden: the Origin is foreign, or missing where the request changes something and is `is_ambient`.
         """
         scope = connection.scope
-        if self._loopback_only and not _is_loopback(connection):
+        if self._loopback_only and not is_from_here(connection):
             raise Forbidden("users who sign in by name alone are served on loopback only; ask for http://localhost")
         if scope["type"] == "http" and scope["method"] in _SAFE:
             return
         headers = connection.headers.getlist("origin")
         if not headers:
             if is_ambient and scope["type"] == "http":
-                raise Forbidden("a request with a cookie needs the header Origin; send a bearer token instead")
+                raise Forbidden("a request without a bearer token needs the header Origin; send a bearer token")
         elif len(headers) > 1 or not self._may_ask(connection, headers[0]):
             raise Forbidden("this page's origin may not ask here; list it in web.allowed_origins")
 
@@ -88,6 +92,11 @@ def _at(scheme: str, parts: SplitResult) -> _Origin:
     return _Origin(scheme, str(parts.hostname), _PORTS[scheme] if parts.port is None else parts.port)
 
 
+def _host_of(origin: _Origin) -> str:
+    host = f"[{origin.host}]" if ":" in origin.host else origin.host
+    return host if origin.port == _PORTS[origin.scheme] else f"{host}:{origin.port}"
+
+
 def _host(connection: HTTPConnection) -> SplitResult | None:
     """The host and port that the client asked for."""
     headers = connection.headers.getlist("host")
@@ -103,7 +112,7 @@ def _own(connection: HTTPConnection, scheme: str) -> _Origin | None:
     return _at(scheme, host)
 
 
-def _is_loopback(connection: HTTPConnection) -> bool:
+def is_from_here(connection: HTTPConnection) -> bool:
     """Whether this machine asks, by a name of its own; a host may listen on more. A Unix socket has no peer."""
     host, peer = _host(connection), connection.client
     return host is not None and _is_own(str(host.hostname)) and (peer is None or _is_own(peer.host))

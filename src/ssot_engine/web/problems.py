@@ -208,7 +208,7 @@ def install(app: FastAPI, site: Site) -> None:
         app.add_exception_handler(kind, _refuse)
     settings = site.container.settings().web
     if settings.allowed_origins:
-        app.add_middleware(CORSMiddleware, allow_origins=settings.allowed_origins, **_CORS)
+        app.add_middleware(CORSMiddleware, allow_origins=site.origins.allowed(), **_CORS)
     app.add_middleware(Edge, max_body_bytes=settings.max_message_bytes)
     plain = app.openapi
 

@@ -19,6 +19,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.frames import Frame
 
 from ssot_engine.errors import ConfigError
 from ssot_engine.logs import get_logger
@@ -76,6 +77,23 @@ class _Socket(_Abortable, WebSocketsSansIOProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         self.app = _offering(self.app, TEXT, TextWriter(self.writable, self._write_text))
+
+    def handle_ping(self) -> None:
+        """Answer while there is room; pongs that nobody reads would pile up without bound."""
+        if self.writable.is_set():
+            super().handle_ping()
+        else:
+            self.conn.data_to_send()
+
+    def handle_cont(self, event: Frame) -> None:
+        """Join fragments as they come; a list of them would grow without bound, as empty ones have no size."""
+        whole: Any = self.frames[0]
+        if not isinstance(whole, bytearray):
+            whole = bytearray(whole)
+            self.frames = [whole]
+        whole += event.data
+        if event.fin:
+            self.send_receive_event_to_app()
 
     def _write_text(self, data: bytes) -> None:
         """Write a whole frame, unmasked and not compressed (RFC 6455, section 5.2)."""
