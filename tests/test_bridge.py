@@ -36,6 +36,9 @@ def test_a_bridge_is_made_for_a_context_or_not_at_all(wrong: Any) -> None:
     """Nothing stands in for a missing user."""
     with pytest.raises(InvalidContext, match="is no UserExecutionContext"):
         AgentWebSocketBridge.create_for_user(wrong)
+    if wrong is not None:
+        with pytest.raises(InvalidContext, match="from_request"):
+            AgentWebSocketBridge(wrong)
 
 
 def test_an_unbound_bridge_belongs_to_nobody() -> None:

@@ -11,8 +11,9 @@ from fakes import check_thread, context_of, events_of, types_of
 from running import Start
 from ssot_engine.agents import RunContext, agent
 from ssot_engine.bridge import AgentWebSocketBridge
+from ssot_engine.context import UserExecutionContext
 from ssot_engine.emitter import UnifiedWebSocketEmitter
-from ssot_engine.errors import RunConflict
+from ssot_engine.errors import InvalidContext, RunConflict
 from ssot_engine.eventlog.memory import MemoryEventLog
 from ssot_engine.events import EventRefused
 
@@ -24,6 +25,13 @@ def test_an_emitter_is_made_outside_a_loop_and_shows_whose_it_is() -> None:
     emitter = UnifiedWebSocketEmitter(bridge, context)
     assert ("auth0|123", "a b@c", "run-1") == (emitter.user_id, emitter.thread_id, emitter.run_id)
     assert emitter.websocket_bridge is bridge
+
+
+@pytest.mark.parametrize("other", [context_of("bob"), context_of("alice", "run-1", "t-2")])
+def test_an_emitter_of_one_user_takes_no_bridge_of_another(other: UserExecutionContext) -> None:
+    """What it told would be in the other's thread, under the ids of its own."""
+    with pytest.raises(InvalidContext, match="cannot serve"):
+        UnifiedWebSocketEmitter(AgentWebSocketBridge.create_for_user(other), context_of("alice", "run-1"))
 
 
 async def test_an_emitters_methods_are_the_bridges_for_the_contexts_run() -> None:

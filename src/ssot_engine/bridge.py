@@ -32,6 +32,8 @@ class AgentWebSocketBridge:
     ) -> None:
         if former:
             context = _former_context(context, former)
+        if context is not None and not isinstance(context, UserExecutionContext):
+            raise _no_context("context", context)
         self._context = context
         self._log = event_log
         self._key = None if context is None else ThreadKey(context.user_id, context.thread_id)
@@ -43,7 +45,7 @@ class AgentWebSocketBridge:
     def create_for_user(cls, context: UserExecutionContext) -> Self:
         """A bridge for this context; it needs no container and no event loop."""
         if not isinstance(context, UserExecutionContext):
-            raise InvalidContext("context", context, "is no UserExecutionContext; make one with from_request()")
+            raise _no_context("context", context)
         return cls(context)
 
     @classmethod
@@ -309,6 +311,10 @@ def _former_context(context: UserExecutionContext | None, former: dict[str, Any]
     if given is None:
         return context
     if not isinstance(given, UserExecutionContext):
-        raise InvalidContext("user_context", given, "is no UserExecutionContext; make one with from_request()")
+        raise _no_context("user_context", given)
     tell("AgentWebSocketBridge", ("user_context",), "AgentWebSocketBridge.create_for_user(context)")
     return given
+
+
+def _no_context(argument: str, value: object) -> InvalidContext:
+    return InvalidContext(argument, value, "is no UserExecutionContext; make one with from_request()")

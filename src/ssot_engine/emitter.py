@@ -29,6 +29,9 @@ class UnifiedWebSocketEmitter:
     ) -> None:
         if others or former or not isinstance(context, UserExecutionContext):
             raise refusal("UnifiedWebSocketEmitter()", _RIGHT_CALL, former)
+        mine = bridge.user_context
+        if mine is not None and mine is not context:
+            bridge.for_context(context)  # refuses to carry another's events
         self.websocket_bridge = bridge
         self.context = context
 

@@ -29,6 +29,12 @@ census.record("old.a", "app.py", 1)
 if "fork" in sys.argv and os.fork() == 0:
     census.record("old.b", "worker.py", 2)
     sys.exit()
+if "worker" in sys.argv:
+    import multiprocessing
+    census.write_at_exit(sys.argv[1])
+    worker = multiprocessing.get_context("fork").Process(target=census.record, args=("old.b", "worker.py", 2))
+    worker.start()
+    worker.join()
 census.record("old.c", "app.py", 3)
 if "fork" in sys.argv:
     os.wait()
@@ -171,6 +177,14 @@ def test_a_forked_process_leaves_only_its_own_uses(tmp_path: Path) -> None:
     path = tmp_path / "census.jsonl"
     run(path, "fork")
     assert {"old.a": 2, "old.b": 1, "old.c": 1} == counted(read(path))
+
+
+def test_a_worker_of_a_pool_leaves_its_uses_too(tmp_path: Path) -> None:
+    """Forked by multiprocessing it ends without atexit; however often the file was named, it writes once."""
+    path = tmp_path / "census.jsonl"
+    run(path, "worker")
+    assert {"old.a": 2, "old.b": 1, "old.c": 1} == counted(read(path))
+    assert 2 == len(path.read_bytes().splitlines())
 
 
 def test_a_process_that_used_nothing_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

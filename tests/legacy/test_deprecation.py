@@ -41,7 +41,7 @@ def test_each_version_has_one_class() -> None:
 
 
 def test_class_is_found_by_its_name() -> None:
-    """A class can be named before any door of its version was used, as pickle and the interpreter's filters do."""
+    """A class can be named before any door of its version was used, as pickle and pytest's filters do."""
     assert deprecation.RemovedIn7_3Warning is removed_in_class("7.3")
     assert removed_in_class("7.1") is pickle.loads(pickle.dumps(removed_in_class("7.1")))
     with pytest.raises(AttributeError, match="RemovedInSevenWarning"):

@@ -189,6 +189,17 @@ async def test_what_is_no_context_is_refused_with_the_right_call(
         await execute(start, context, user_context)
 
 
+@pytest.mark.parametrize(("name", "value"), [("metadata", ["message"]), ("timeout", "30")])
+async def test_a_request_that_cannot_become_a_run_is_refused_with_the_right_call(
+    start: Start, name: str, value: object
+) -> None:
+    """Nobody checks these where the request is made."""
+    request = asked()
+    setattr(request, name, value)
+    with pytest.raises(TypeError, match=rf"{name} of the .*engine\.execute_agent\(AgentExecutionContext\(run_id"):
+        await execute(start, request)
+
+
 async def test_what_never_began_is_an_error_not_a_result(start: Start) -> None:
     """An unknown agent, a senseless time, an engine that has ended."""
     container = await start(reporter)

@@ -152,6 +152,29 @@ async def test_what_waits_for_it_is_bounded(start: Start, monkeypatch: pytest.Mo
     assert 7 == len(events_of(container.event_log()))
 
 
+@pytest.mark.parametrize(("host", "untold"), [(Hangs(), [6]), (Notified(), [])])
+async def test_what_waits_for_it_is_bounded_in_bytes(
+    start: Start, monkeypatch: pytest.MonkeyPatch, host: Notified, untold: list[int]
+) -> None:
+    """A few large events fill it, and what was told makes room again."""
+    monkeypatch.setattr(host_bridge, "GRACE_S", 0.02)
+    monkeypatch.setattr(host_bridge, "MAX_WAITING_BYTES", 1_000)
+    container = await in_use(start)
+    engine = await create(None, host, context_of())
+    bridge = engine.websocket_bridge
+    assert isinstance(bridge, HostBridge)
+    await bridge.notify_agent_started("by-hand", "someone")
+    for _ in range(4):
+        await bridge.notify_agent_thinking("by-hand", "someone", "x" * 800)
+        assert bridge._bytes <= 1_000
+        if not untold:
+            await until(lambda: not bridge._behind)
+    with capture_logs() as entries:
+        await engine.cleanup()
+    assert untold == [entry["untold"] for entry in entries if entry["event"] == "host_bridge_behind"]
+    assert 6 == len(events_of(container.event_log()))
+
+
 async def test_driven_by_hand_it_is_told_too(start: Start) -> None:
     """An engine's bridge that a caller drives stores and tells alike; what is open at the end is told as cancelled."""
     container = await in_use(start)

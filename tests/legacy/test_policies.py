@@ -169,6 +169,17 @@ async def test_a_use_can_be_made_an_error(start: Start) -> None:
     assert (await get_execution_engine_factory()).is_running
 
 
+def test_what_a_container_said_of_old_doors_goes_with_it() -> None:
+    """Else no door could start the default container, whose own setting holds from its start on."""
+
+    async def ask() -> None:
+        legacy.use(ExecutionContainer.from_settings(small_settings(legacy={"warn": "error"})))
+        await legacy.use(None)
+        assert (await get_execution_engine_factory()).is_running
+
+    asyncio.run(ask())
+
+
 def test_the_default_containers_settings_count_too(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody named a container: the environment's policy holds from its start on."""
     monkeypatch.setenv("SSOT_ENGINE_LEGACY__WARN", "error")

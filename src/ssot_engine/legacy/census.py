@@ -75,6 +75,7 @@ class Census:
         self._counts: dict[tuple[str, str, int], _Count] = {}
         self._overflow = 0
         self._file: Path | None = None
+        self._told_of_workers = False
 
     def record(self, door: str, filename: str, line: int, counting: Counting = Counting.EVERY_USE) -> bool:
         """Count a use; whether it is the first of this door at this line.
@@ -138,6 +139,16 @@ class Census:
         self._file = None if path is None else Path(path).absolute()
         if self._file is not None:
             atexit.register(self._write)
+            self._write_in_workers()
+
+    def _write_in_workers(self) -> None:
+        """Processes that `multiprocessing` forks end without `atexit`; they have a list of their own for it."""
+        if not self._told_of_workers:
+            # Slow to import, and few need it.
+            from multiprocessing import util
+
+            self._told_of_workers = True
+            util.register_after_fork(self, lambda mine: util.Finalize(None, mine._write, exitpriority=-1))
 
     def _write(self) -> None:
         """Even if nothing was counted: so a report can tell that from a process which never ended."""

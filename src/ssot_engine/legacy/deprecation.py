@@ -2,7 +2,10 @@
 
 Each removal version has a warning class of its own, so that a host can turn one version's into errors:
 
-python -W error::ssot_engine.legacy.deprecation.RemovedIn1_0Warning app.py
+pytest -W error::ssot_engine.legacy.deprecation.RemovedIn1_0Warning
+warnings.simplefilter("error", removed_in_class("1.0"))
+
+The interpreter's own -W cannot: it reads its options before anything that is installed can be imported.
 """
 
 from __future__ import annotations
@@ -48,7 +51,7 @@ def removed_in_class(version: str) -> type[LegacyWarning]:
 
 
 def __getattr__(name: str) -> Any:
-    # The interpreter's own -W option and pickle look a class up by its name.
+    # pytest's -W option and pickle look a class up by its name.
     if (match := _class_name(name)) is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return removed_in_class(match[1].replace("_", "."))

@@ -26,6 +26,8 @@ _RIGHT_CALL = (
     "call `await engine.execute_agent(AgentExecutionContext(run_id, thread_id, user_id, agent_name, metadata={...}))`, "
     "or better `await engine.run(agent_name, message)`"
 )
+#: What a request's fields must be for a run to be made of them.
+_WANTED: dict[str, Any] = {"metadata": Mapping, "timeout": (int, float)}
 
 
 def _now() -> datetime:
@@ -128,6 +130,10 @@ def _check(mine: UserExecutionContext, context: object, user_context: object) ->
     if user_context is not None and not isinstance(user_context, UserExecutionContext):
         raise TypeError(f"user_context {shown(user_context)} is no UserExecutionContext; {_RIGHT_CALL}")
     check_id("run_id", context.run_id)
+    # It is the owner's to fill, so nobody looked at it yet; None stands for what it has by itself.
+    for field_name, kinds in _WANTED.items():
+        if (value := getattr(context, field_name)) is not None and not isinstance(value, kinds):
+            raise TypeError(f"{field_name} of the AgentExecutionContext is {shown(value)}; {_RIGHT_CALL}")
     for other in (context, user_context):
         if other is None:
             continue

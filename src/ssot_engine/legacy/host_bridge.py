@@ -19,6 +19,8 @@ log = get_logger("ssot_engine.legacy.host_bridge")
 
 #: Events that may wait for the host's object; what comes beyond them it is not told.
 MAX_WAITING = 10_000
+#: The same in bytes of their payloads: one event may have 256 KiB.
+MAX_WAITING_BYTES = 8 * 1024 * 1024
 #: How long the object gets, when its engine ends, to take what waits, in seconds.
 GRACE_S = 2.0
 
@@ -70,7 +72,7 @@ class HostBridge(AgentWebSocketBridge):
     types that it has a method for.
     """
 
-    __slots__ = ("_behind", "_host", "_skipped", "_telling")
+    __slots__ = ("_behind", "_bytes", "_host", "_skipped", "_telling")
 
     def __init__(
         self, host: Any, context: UserExecutionContext | None = None, event_log: EventLog | None = None
@@ -78,6 +80,7 @@ class HostBridge(AgentWebSocketBridge):
         super().__init__(context, event_log)
         self._host = host
         self._behind: deque[tuple[Ack, Sequence[Draft]]] = deque()
+        self._bytes = 0
         self._skipped = 0
         self._telling: asyncio.Task[None] | None = None
 
@@ -91,10 +94,12 @@ class HostBridge(AgentWebSocketBridge):
         """Hand events to the log; the host's object is told later."""
         ack = super().submit(drafts, attempt)
         told = [draft for draft in drafts if draft.type in _NOTICES]
-        if told and len(self._behind) >= MAX_WAITING:
+        size = _size(told)
+        if told and (len(self._behind) >= MAX_WAITING or self._bytes + size > MAX_WAITING_BYTES):
             self._skipped += len(told)
         elif told:
             self._behind.append((ack, told))
+            self._bytes += size
             if self._telling is None or self._telling.done():
                 self._telling = self.loop.create_task(self._tell_all(), name="host_bridge")
         return ack
@@ -109,6 +114,7 @@ class HostBridge(AgentWebSocketBridge):
                 await asyncio.wait((self._telling,), timeout=GRACE_S)
         self._skipped += sum(len(drafts) for _, drafts in self._behind)
         self._behind.clear()
+        self._bytes = 0
         if self._skipped:
             log.warning("host_bridge_behind", host=type(self._host).__name__, untold=self._skipped)
 
@@ -116,6 +122,7 @@ class HostBridge(AgentWebSocketBridge):
         behind = self._behind
         while behind:
             ack, drafts = behind.popleft()
+            self._bytes -= _size(drafts)
             untold = len(drafts)
             try:
                 if ack is not None:
@@ -158,6 +165,10 @@ class HostBridge(AgentWebSocketBridge):
             run_id=draft.run_id,
             error=error,
         )
+
+
+def _size(drafts: Sequence[Draft]) -> int:
+    return sum(len(draft.raw) for draft in drafts)
 
 
 def _arguments(type: str, payload: dict[str, Any]) -> dict[str, Any]:

@@ -201,7 +201,10 @@ def use(container: ExecutionContainer | None) -> Handover:
         if before is container:
             return Handover([])
         old = [_homes.pop(key) for key in list(_homes) if key[0] is before]
-    if container is not None:
+    if container is None:
+        # What the one before said is over; a default one says its own when it starts.
+        deprecation.raise_instead("default")
+    else:
         _obey(container.settings().legacy)
     draining = [_drained(home.container, home.loop, home.stop) for home in old]
     if before is not None and not old and before.engine_factory().is_running:
