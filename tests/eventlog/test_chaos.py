@@ -24,12 +24,12 @@ def torment(*arguments: str) -> tuple[int, list[int], str]:
     return done.returncode, [int(figure) for figure in found.groups()[:6]], done.stdout + done.stderr
 
 
-def test_twenty_kills_lose_nothing():
+def test_kills_lose_nothing():
     """Nothing acknowledged or seen is lost, no place is used twice, every run ends exactly once."""
-    status, (kills, acknowledged, *wrong), said = torment("--kills", "20", "--seed", "7")
-    assert (0, 20, [0, 0, 0, 0]) == (status, kills, wrong), said
+    status, (kills, acknowledged, *wrong), said = torment("--kills", "8", "--seed", "7")
+    assert (0, 8, [0, 0, 0, 0]) == (status, kills, wrong), said
     assert "every run exactly one terminal" in said
-    assert acknowledged > 2000, said
+    assert acknowledged > 1000, said
 
 
 def test_showing_before_storing_is_found_out():
