@@ -192,7 +192,7 @@ def explain(settings: Settings) -> list[SettingLine]:
 
 def _shown(tree: SettingTree, path: SettingPath, value: Any) -> Any:
     if tree.is_secret(path):
-        return HIDDEN
+        return None if value is None else HIDDEN
     return redact_text(value) if isinstance(value, str) else value
 
 

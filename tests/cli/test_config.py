@@ -57,6 +57,22 @@ def test_a_provider_that_cannot_be_fails_the_check(command: Command, tmp_path: P
     assert (2, True) == (done.exit_code, "'json.JSONDecoder'" in done.stderr)
 
 
+def test_a_sign_in_that_cannot_work_fails_the_check(command: Command, tmp_path: Path) -> None:
+    """What `serve` would refuse to start with."""
+    path = tmp_path / "bad.yaml"
+    path.write_text("auth: {algorithms: [HS256], issuer: me, audience: you}\n")
+    done = command("config", "check", "--config", str(path))
+    assert (2, True) == (done.exit_code, "auth.secret" in done.stderr)
+
+
+def test_a_secret_that_is_not_set_looks_like_none(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only a secret that is there is hidden."""
+    assert "auth.secret: null" in command("config", "show").stdout
+    monkeypatch.setenv("SSOT_ENGINE_AUTH__SECRET", "k" * 32)
+    shown = command("config", "show").stdout
+    assert ('auth.secret: "**********"' in shown, "kkk" in shown) == (True, False)
+
+
 def test_the_schema_is_that_of_the_settings(command: Command) -> None:
     """For editors."""
     assert schema() == json.loads(command("config", "schema").stdout)

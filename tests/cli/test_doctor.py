@@ -102,3 +102,14 @@ def test_a_place_that_cannot_be_written_is_wrong(command: Command, tmp_path: Pat
     in_the_way.touch()
     text = checks(command, "--events-url", f"sqlite:///{in_the_way}/a/b.db", status=1)["event log"]["text"]
     assert f"{in_the_way} is no directory that can be written" in text
+
+
+def test_how_users_sign_in_is_told(command: Command, tmp_path: Path) -> None:
+    """Not set is a note, since `serve` may be told; tokens that a server would not start with are wrong."""
+    path = tmp_path / "app.yaml"
+    assert "note" == checks(command)["sign-in"]["state"]
+    path.write_text("auth: {algorithms: [HS256]}\n")
+    found = checks(command, "--config", str(path), status=1)["sign-in"]
+    assert ("wrong", True) == (found["state"], "auth.issuer is not" in found["text"])
+    path.write_text(f"auth: {{algorithms: [HS256], secret: {'k' * 32}, issuer: me, audience: you}}\n")
+    assert "by tokens (HS256) of me" == checks(command, "--config", str(path))["sign-in"]["text"]

@@ -313,6 +313,18 @@ async def test_events_share_writes_until_a_critical_one_goes_at_once(start: Star
         assert served.site.deliveries.frames <= 3
 
 
+async def test_what_a_reader_had_missed_is_no_lag(start: Start) -> None:
+    """Old events read again say nothing of how late new ones are."""
+    container = await start(says, **edge())
+    await ran(container, "5")
+    async with serving(container) as served, asked(served.port, PATH, Accept=STREAM) as answer:
+        await answer.read(has(len(events_of(container.event_log()))))
+        assert [] == list(served.site.deliveries.lags)
+        await ran(container, "5", run_id="run-2")
+        await answer.read(has(len(events_of(container.event_log()))))
+        assert served.site.deliveries.lags
+
+
 # ----------------------------------------------------------------------------- page
 
 

@@ -210,7 +210,7 @@ def show(
 
 @config_app.command()
 def check(config: Config = None, as_json: AsJson = False) -> None:
-    """Check the settings and the container they make. Exit status 2 if something is wrong."""
+    """Check the settings, the container they make and how users sign in. Exit status 2 if something is wrong."""
     from ssot_engine.cli.config import check_settings
 
     check_settings(config, as_json)

@@ -41,7 +41,7 @@ def _described(line: SettingLine, sources: bool) -> object:
 
 
 def check_settings(config: Path | None, as_json: bool) -> None:
-    """Say that settings and container are right.
+    """Say that settings, container and the way to sign in are right.
 
     Raises:
         ConfigError: they are not; its text is what is wrong.
@@ -50,11 +50,24 @@ def check_settings(config: Path | None, as_json: bool) -> None:
     from ssot_engine.container import ExecutionContainer
 
     ExecutionContainer.from_settings(settings).check()
+    check_sign_in(settings)
     given = given_by_source(settings)
     if as_json:
         print_json({"ok": True, "settings": len(explain(settings)), "given": given})
         return
     paragraph(output(), f"ok: {summary(settings)}; the container they make is complete")
+
+
+def check_sign_in(settings: Settings) -> None:
+    """Refuse what a server with these settings would: a way to sign in that cannot work.
+
+    Raises:
+        ConfigError: a key is missing or weak, an extra is not installed, or two ways are set.
+    """
+    if settings.auth.dev_users or settings.auth.algorithms:
+        from ssot_engine.web.authenticators import authenticator
+
+        authenticator(settings.auth, user=None)
 
 
 def given_by_source(settings: Settings) -> dict[str, int]:

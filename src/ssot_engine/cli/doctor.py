@@ -19,7 +19,7 @@ import msgspec
 from rich.table import Table
 from rich.text import Text
 
-from ssot_engine.cli.config import summary
+from ssot_engine.cli.config import check_sign_in, summary
 from ssot_engine.cli.local import settings_for_reading
 from ssot_engine.cli.show import output, print_json, printable
 from ssot_engine.container import ExecutionContainer
@@ -115,6 +115,7 @@ def _configured(config: Path | None, events_url: str | None) -> Iterator[Check]:
     yield Check("config", "ok", summary(Settings.load(config)))
     yield _container(settings)
     yield _event_log(settings.events.url)
+    yield _sign_in(settings)
     yield _port(settings.web.host, settings.web.port)
     yield Check("model", "note" if settings.model.name == "offline" else "ok", _model(settings.model.name))
 
@@ -131,6 +132,18 @@ def _container(settings: Settings) -> Check:
     except ConfigError as error:
         return Check("container", "wrong", str(error))
     return Check("container", "ok", f"complete; {agents} agents, {tools} tools")
+
+
+def _sign_in(settings: Settings) -> Check:
+    try:
+        check_sign_in(settings)
+    except ConfigError as error:
+        return Check("sign-in", "wrong", str(error))
+    if settings.auth.algorithms:
+        return Check("sign-in", "ok", f"by tokens ({', '.join(settings.auth.algorithms)}) of {settings.auth.issuer}")
+    if settings.auth.dev_users:
+        return Check("sign-in", "ok", f"by name alone, on loopback: {', '.join(settings.auth.dev_users)}")
+    return Check("sign-in", "note", "not set; `serve` needs --dev-users alice,bob or auth.algorithms and a key")
 
 
 def _event_log(url: str) -> Check:

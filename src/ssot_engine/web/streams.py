@@ -157,6 +157,8 @@ class _Delivery:
         self._limit = asyncio.timeout(None)
         self._is_sending = False
         self._written_at = 0.0
+        #: Not yet at the events that came since it reads.
+        self._is_replay = True
 
     async def run(self, receive: Receive, headers: Sequence[tuple[bytes, bytes]]) -> bool:
         """Serve until there is a reason to end; whether the reader took everything up to then."""
@@ -258,6 +260,7 @@ class _Delivery:
             else:
                 await self._forward(page.events)
         elif self._is_live:
+            self._is_replay = False
             await self._idle(page.head)
         else:
             self._end(Ending.RUN_ENDED)
@@ -309,7 +312,7 @@ class _Delivery:
         wanted = self._wanted(events)
         for batch, frames in self._batches(wanted):
             await self._write(frames)
-            self._site.deliveries.sent(batch)
+            self._site.deliveries.sent(batch, is_replay=self._is_replay)
             if self._is_barred():
                 return
         self._after = events[-1].position
