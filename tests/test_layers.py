@@ -35,15 +35,26 @@ FLOORS = (
     # 7  the only place that composes
     "container",
     # 8  the doors, and what tests use
-    """legacy: census deprecation table redirects contexts bridges host_bridge brought in_use execution entry_points
-    unified_factory execution_factory""",
+    """legacy: former census deprecation table redirects contexts bridges host_bridge brought in_use execution
+    entry_points unified_factory execution_factory""",
+    "migrate: findings lookup words source literals modules bindings draft",
+    "migrate.static: answers located conditions changes outline leads decorators signatures ancestry classes exports",
+    "migrate.importing: plans statements splitting import_edits uses aliases chains branches imports",
+    "migrate.texts: references strings config_text configs",
+    "migrate.linting: adopted taken arguments variables awaiting lint",
+    "migrate.ssot: roles constructions compliance",
+    "migrate.rewriting: renaming pieces rewrite",
+    "migrate.scanning: tree examine needles known_names workers scan",
+    "migrate.applying: atomic journal git_tree store patch restore apply",
+    "migrate.reporting: verify baseline sarif traffic folders next_steps progress",
     "testing: audit leaks overriding users plugin",
     """web: frames identity rates credentials origins dev_users host_users jwks jwt_tokens authenticators deliveries
     access site models problems telemetry http outlet streams sse agui_events agui cursors connection socket session
     health pages app dependencies wiring server install""",
     "resuming following client",
     # 9  the command
-    "cli: wrapping show local config doctor events evidence demo_view demo listing run chat serve script legacy app",
+    """cli: options wrapping show local config doctor events evidence demo_view demo listing run chat serve script
+    legacy migrate_view migrate migrate_report migrate_app app""",
     "__main__",
 )
 

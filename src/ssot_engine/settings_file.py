@@ -9,9 +9,11 @@ from typing import Any
 import yaml
 
 from ssot_engine.errors import ConfigError
-from ssot_engine.settings_tree import CONFIG_VARIABLE
 
-__all__ = ["packaged", "read_file"]
+__all__ = ["CONFIG_VARIABLE", "packaged", "read_file"]
+
+#: Environment variable that names the file where no argument does.
+CONFIG_VARIABLE = "SSOT_ENGINE_CONFIG"
 
 
 class _Loader(yaml.SafeLoader):
@@ -28,32 +30,32 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep=deep)
 
 
-def read_file(path: Path) -> Mapping[str, Any]:
-    """The sections in the file at `path`; an empty file has none.
+def read_file(path: Path, *, called: str = "config file", section: str = "engine") -> Mapping[str, Any]:
+    """The sections in the file at `path`; an empty file has none. Errors call it so, and `section` is an example.
 
     Raises:
         ConfigError: it is missing, unreadable or no YAML mapping.
     """
-    values = _parsed(_contents(path), path)
+    values = _parsed(_contents(path, called), path, called)
     if values is None:
         return {}
     if not isinstance(values, Mapping):
         kind = type(values).__name__
-        raise ConfigError(f"config file {str(path)!r} holds a {kind}, not a mapping; write sections such as 'engine:'")
+        raise ConfigError(f"{called} {str(path)!r} holds a {kind}, not a mapping; write sections such as '{section}:'")
     return values
 
 
-def _contents(path: Path) -> bytes:
+def _contents(path: Path, called: str) -> bytes:
     try:
         return path.expanduser().read_bytes()
     except FileNotFoundError:
         hint = f"correct --config or {CONFIG_VARIABLE}"
-        raise ConfigError(f"config file {str(path)!r} does not exist; {hint}") from None
+        raise ConfigError(f"{called} {str(path)!r} does not exist; {hint}") from None
     except OSError as error:
-        raise ConfigError(f"config file {str(path)!r} cannot be read: {error.strerror}") from error
+        raise ConfigError(f"{called} {str(path)!r} cannot be read: {error.strerror}") from error
 
 
-def _parsed(text: bytes, path: Path) -> Any:
+def _parsed(text: bytes, path: Path, called: str) -> Any:
     try:
         return yaml.load(text, _Loader)
     except yaml.MarkedYAMLError as error:
@@ -61,10 +63,10 @@ def _parsed(text: bytes, path: Path) -> Any:
         mark = error.problem_mark
         place = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
         problem = f"{error.problem}{place}"
-        raise ConfigError(f"config file {str(path)!r} is not valid YAML: {problem}; correct it") from None
+        raise ConfigError(f"{called} {str(path)!r} is not valid YAML: {problem}; correct it") from None
     except (yaml.YAMLError, ValueError) as error:
         # ValueError: a date that is none, such as 2020-13-45.
-        raise ConfigError(f"config file {str(path)!r} is not valid YAML: {error}; correct it") from error
+        raise ConfigError(f"{called} {str(path)!r} is not valid YAML: {error}; correct it") from error
 
 
 def packaged(name: str) -> Path:

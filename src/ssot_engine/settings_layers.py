@@ -11,8 +11,8 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, DotEnvSettingsSource, EnvSettingsSource
 
 from ssot_engine.errors import ConfigError
-from ssot_engine.settings_file import read_file
-from ssot_engine.settings_tree import CONFIG_VARIABLE, DELIMITER, PREFIX, SettingPath, variable
+from ssot_engine.settings_file import CONFIG_VARIABLE, read_file
+from ssot_engine.settings_tree import DELIMITER, PREFIX, SettingPath, variable
 
 __all__ = ["Layer", "layers"]
 

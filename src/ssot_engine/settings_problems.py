@@ -10,7 +10,8 @@ from pydantic_core import ErrorDetails
 
 from ssot_engine.errors import ConfigError
 from ssot_engine.redaction import redact_text
-from ssot_engine.settings_tree import CONFIG_VARIABLE, SettingPath, SettingTree, dotted, variable
+from ssot_engine.settings_file import CONFIG_VARIABLE
+from ssot_engine.settings_tree import SettingPath, SettingTree, dotted, variable
 
 __all__ = ["HIDDEN", "SettingsError", "SettingsProblem", "not_a_branch", "unknown", "wrong"]
 

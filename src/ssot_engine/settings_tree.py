@@ -10,12 +10,10 @@ from pydantic.fields import FieldInfo
 
 from ssot_engine.redaction import is_secret_key
 
-__all__ = ["CONFIG_VARIABLE", "DELIMITER", "PREFIX", "SettingPath", "SettingTree", "dotted", "nested", "variable"]
+__all__ = ["DELIMITER", "PREFIX", "SettingPath", "SettingTree", "dotted", "nested", "variable"]
 
 PREFIX = "SSOT_ENGINE_"
 DELIMITER = "__"
-#: Names the config file; no setting, though it begins like one.
-CONFIG_VARIABLE = "SSOT_ENGINE_CONFIG"
 
 #: The keys that lead to a value: ("engine", "max_engines").
 SettingPath = tuple[str, ...]

@@ -21,6 +21,7 @@ import bench_eventlog
 import bench_import
 import bench_legacy
 import bench_memory
+import bench_migrate
 import bench_objects
 import bench_runs
 import bench_scope
@@ -96,6 +97,11 @@ def old_code(effort: Effort) -> list[Figure]:
     return bench_legacy.figures(effort.rounds)
 
 
+def migration(effort: Effort) -> list[Figure]:
+    """A scan beside regular expressions."""
+    return bench_migrate.figures(effort.rounds // 3, every=1 if effort.is_full else 16)
+
+
 def event_log(effort: Effort) -> list[Figure]:
     """SQLite beside memory; that benchmark prints its figures as it goes."""
     with contextlib.redirect_stdout(io.StringIO()) as printed:
@@ -119,7 +125,7 @@ def delivery(effort: Effort) -> list[Figure]:
 
 #: Those that count memory come before those that fill it.
 BENCHMARKS: Sequence[Callable[[Effort], list[Figure]]] = (
-    starts, memory, scopes, objects, runs, old_code, event_log, delivery,
+    starts, memory, scopes, objects, runs, old_code, migration, event_log, delivery,
 )  # fmt: skip
 
 

@@ -57,6 +57,28 @@ def test_a_script_runs_with_its_old_imports_answered(tmp_path: Path) -> None:
     assert f"{script}:2" in ended.stderr.partition("uses: 1, old doors: 1, lines: 1")[2]
 
 
+@pytest.mark.parametrize("arguments", [("-m", "pack", "--", "-q", "x"), ("--", "-m", "pack", "-q", "x")])
+def test_a_module_runs_with_its_old_imports_answered(
+    arguments: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A package's `__main__` is found from the working directory on, with its own arguments; its status is kept."""
+    (tmp_path / "pack").mkdir()
+    (tmp_path / "pack" / "__init__.py").touch()
+    (tmp_path / "pack" / "__main__.py").write_text(
+        f"import json, sys\n{OLD_IMPORT}\n"
+        "print(json.dumps([sys.argv[1:], __name__, ExecutionEngineFactory.__module__]))\nsys.exit(7)\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    ended = executed(*arguments)
+    assert (7, [["-q", "x"], "__main__", "ssot_engine.factory"]) == (ended.returncode, json.loads(ended.stdout))
+
+
+def test_a_module_that_is_not_there_is_refused() -> None:
+    """With its name and status 2."""
+    ended = executed("-m", "no_such.module")
+    assert (2, True) == (ended.returncode, "'no_such.module' is not found" in ended.stderr)
+
+
 def test_what_processes_used_is_reported_later(tmp_path: Path, command: Command) -> None:
     """Each leaves its census in the file that the settings name; the gate closes after its day."""
     file = str(tmp_path / "census.jsonl")

@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 import yaml
 
 from ssot_engine.legacy.deprecation import LegacyWarning
+from ssot_engine.legacy.former import Table
 from ssot_engine.legacy.redirects import install_redirects
-from ssot_engine.legacy.table import Table, load_table
+from ssot_engine.legacy.table import load_table
 
 
 class Told(NamedTuple):

@@ -17,8 +17,9 @@ from ssot_engine.errors import InvalidContext
 from ssot_engine.legacy.bridges import create_agent_websocket_bridge
 from ssot_engine.legacy.contexts import validate_user_context
 from ssot_engine.legacy.deprecation import LegacyWarning
+from ssot_engine.legacy.former import FormerName, Kind
 from ssot_engine.legacy.redirects import NoEquivalent, install_redirects
-from ssot_engine.legacy.table import FormerName, Kind, shipped_table
+from ssot_engine.legacy.table import shipped_table
 
 PREFIX = "netra_backend.app."
 

@@ -9,7 +9,8 @@ import pytest
 from old_code import OldCode, moved, removed
 
 from ssot_engine.errors import ConfigError
-from ssot_engine.legacy.table import Kind, load_table, shipped_table
+from ssot_engine.legacy.former import Kind
+from ssot_engine.legacy.table import load_table, shipped_table
 
 
 def test_a_name_is_what_its_entry_says(old_code: OldCode) -> None:
@@ -45,7 +46,8 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"old": {"names": {"A*": moved("n.A")}}}, "only what is removed can be named with *"),
     ({"old mod": moved("n")}, "'old mod' is no module's name"),
     ({"old": moved("n", since="soon")}, "versions, such as '1.0'"),
-    ({"old": moved("n", since=0.1)}, "Expected `str | null`, got `float`"),  # type: ignore[arg-type]
+    ({"old": moved("n", since=0.1)}, "entry 'old': put since into quotes: since: '0.1'"),  # type: ignore[arg-type]
+    ({"old": {"names": {"A": moved("n.A", removed_in=2)}}}, "entry 'A': put removed_in into quotes"),  # type: ignore[arg-type]
     ({"old": {"names": {}, **moved("n")}}, "kind and replacement belong to each of them"),
     ({"old": moved("n", host_file="gone")}, "Invalid enum value 'gone'"),
     ({"old": moved("older"), "older": moved("n")}, "'older' is an old name itself"),
@@ -66,6 +68,16 @@ def test_missing_file_is_refused(tmp_path: Path) -> None:
     """A table that does not exist is refused with its path."""
     with pytest.raises(ConfigError, match="does not exist; correct its path"):
         load_table(tmp_path / "none.yaml")
+
+
+def test_a_file_that_is_no_table_is_called_one(tmp_path: Path) -> None:
+    """What is wrong with its YAML is told of a table of old names, not of a config file."""
+    file = tmp_path / "table.yaml"
+    for text, told in (("old", "holds a str, not a mapping; write sections such as 'modules:'"), ("[", "is not valid")):
+        file.write_text(text)
+        with pytest.raises(ConfigError) as refused:
+            load_table(file)
+        assert str(refused.value).startswith(f"table of old names {str(file)!r} {told}")
 
 
 def test_names_with_a_star_are_kept(old_code: OldCode) -> None:

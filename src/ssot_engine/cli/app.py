@@ -15,6 +15,8 @@ import typer
 from typer.core import TyperGroup
 
 from ssot_engine import __version__
+from ssot_engine.cli.migrate_app import migrate_app
+from ssot_engine.cli.options import AsJson, Config
 from ssot_engine.errors import ConfigError, RequestError
 
 
@@ -52,9 +54,8 @@ config_app = typer.Typer(name="config", help="Show and check the settings.", no_
 app.add_typer(config_app)
 legacy_app = typer.Typer(name="legacy", help="See what still uses old doors, and run it.", no_args_is_help=True)
 app.add_typer(legacy_app)
+app.add_typer(migrate_app)
 
-Config = Annotated[Path | None, typer.Option("--config", help="YAML file with settings, else SSOT_ENGINE_CONFIG.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 EventsUrl = Annotated[
     str | None, typer.Option("--events-url", help="Event log, such as sqlite:///run.db or memory://.")
 ]
@@ -253,13 +254,16 @@ def execute(
         list[str] | None, typer.Argument(help="A script and its arguments.", metavar="SCRIPT [ARGS]")
     ] = None,
     code: Annotated[str | None, typer.Option("-c", help="Program as text; await may stand anywhere.")] = None,
+    module: Annotated[
+        str | None, typer.Option("-m", help="Module to run; write -- before arguments of its own.")
+    ] = None,
     with_report: Annotated[bool, typer.Option("--report", help="At the end, list the old doors used.")] = False,
     config: Config = None,
 ) -> None:
     """Run a Python program whose old imports are answered. Exit status: the program's.
 
-    For example: ssot-engine legacy exec -- script.py --its-option
+    For example: ssot-engine legacy exec -- script.py --its-option, or: ssot-engine legacy exec -m pytest -- -q tests
     """
     from ssot_engine.cli.legacy import execute as execute_program
 
-    raise typer.Exit(execute_program(config, code, arguments or [], with_report))
+    raise typer.Exit(execute_program(config, code, module, arguments or [], with_report))

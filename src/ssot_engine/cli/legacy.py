@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.console import Console
 
 from ssot_engine.cli.local import settings_for_reading
-from ssot_engine.cli.script import run_code, run_file
+from ssot_engine.cli.script import run_code, run_file, run_module
 from ssot_engine.cli.show import notes, output, paragraph, print_json
 from ssot_engine.errors import ConfigError
 from ssot_engine.legacy.census import Counting, Tally, census, read
@@ -47,8 +47,10 @@ def report(config: Path | None, file: Path | None, as_json: bool) -> int:
     return _gate(failed, legacy.fail_after)
 
 
-def execute(config: Path | None, code: str | None, arguments: Sequence[str], with_report: bool) -> int:
-    """Run a script, or `code`, with the shipped redirects installed; its exit status.
+def execute(
+    config: Path | None, code: str | None, module: str | None, arguments: Sequence[str], with_report: bool
+) -> int:
+    """Run a script, `code` or a module, with the shipped redirects installed; its exit status.
 
     With `with_report` the census of the process goes to standard error at the end. A program that used old doors after
     `legacy.fail_after` ends with status 1 at least.
@@ -58,8 +60,10 @@ def execute(config: Path | None, code: str | None, arguments: Sequence[str], wit
     """
     if code is None and arguments[:1] == ["-c"]:
         code, arguments = "".join(arguments[1:2]), arguments[2:]
-    if code is None and not arguments:
-        raise ConfigError("there is nothing to run; name a script, or pass a program with -c")
+    if code is None and arguments[:1] == ["-m"]:
+        module, arguments = "".join(arguments[1:2]), arguments[2:]
+    if code is None and not module and not arguments:
+        raise ConfigError("there is nothing to run; name a script, a module with -m, or pass a program with -c")
     if config is not None:
         # The program's own default container shall have these settings too.
         os.environ["SSOT_ENGINE_CONFIG"] = str(config.absolute())
@@ -67,11 +71,17 @@ def execute(config: Path | None, code: str | None, arguments: Sequence[str], wit
     raise_instead(legacy.warn)
     census.write_at_exit(legacy.census_file)
     install_redirects()
-    status = run_file(arguments[0], arguments[1:]) if code is None else run_code(code, arguments)
+    status = _run(code, module, arguments)
     tally = census.tally()
     if with_report:
         show(notes(), tally)
     return status or _gate(is_over(tally, legacy.fail_after, _today()), legacy.fail_after)
+
+
+def _run(code: str | None, module: str | None, arguments: Sequence[str]) -> int:
+    if code is not None:
+        return run_code(code, arguments)
+    return run_module(module, arguments) if module else run_file(arguments[0], arguments[1:])
 
 
 def is_over(tally: Tally, fail_after: date | None, today: date) -> bool:

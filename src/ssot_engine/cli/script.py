@@ -6,8 +6,10 @@ import ast
 import asyncio
 import inspect
 import os
+import runpy
 import sys
 from collections.abc import Callable, Coroutine, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from types import CodeType, ModuleType, TracebackType
 from typing import Any
@@ -37,6 +39,35 @@ def run_code(code: str, arguments: Sequence[str]) -> int:
     """Run a program given as text, which may use `await` outside functions; its exit status."""
     flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
     return _run(lambda: compile(code, _NO_FILE, "exec", flags, dont_inherit=True), _NO_FILE, "-c", arguments)
+
+
+def run_module(module: str, arguments: Sequence[str]) -> int:
+    """Run a module, or a package's `__main__`, found from the working directory on; its exit status.
+
+    Raises:
+        ConfigError: there is no such module.
+    """
+    if not sys.flags.safe_path:
+        sys.path[0] = os.getcwd()
+    if not _is_found(module):
+        raise ConfigError(f"the module {module!r} is not found; name one that can be imported from here")
+    sys.argv = [module, *arguments]
+    try:
+        runpy.run_module(module, run_name="__main__", alter_sys=True)
+    except SystemExit as leaving:
+        return _status(leaving.code)
+    except BaseException as error:
+        # As in `_run`; what runs the module is the interpreter's own and belongs to the traceback.
+        sys.excepthook(type(error), error, error.__traceback__)
+        return _INTERRUPTED if isinstance(error, KeyboardInterrupt) else 1
+    return 0
+
+
+def _is_found(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except (ImportError, ValueError):
+        return False
 
 
 def _run(compiled: Callable[[], CodeType], file: str, name: str, arguments: Sequence[str]) -> int:

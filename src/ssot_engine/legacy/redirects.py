@@ -21,7 +21,8 @@ from typing import Any
 from ssot_engine.errors import ConfigError, SsotEngineError
 from ssot_engine.legacy.census import Counting
 from ssot_engine.legacy.deprecation import Notice
-from ssot_engine.legacy.table import FormerModule, FormerName, Kind, Table, shipped_table
+from ssot_engine.legacy.former import FormerModule, FormerName, Kind, Table
+from ssot_engine.legacy.table import shipped_table
 
 __all__ = ["NoEquivalent", "install_redirects", "is_redirected", "uninstall_redirects"]
 

@@ -9,83 +9,21 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Mapping
-from enum import StrEnum
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
 from ssot_engine.errors import ConfigError
+from ssot_engine.legacy.former import FormerModule, FormerName, Kind, Table
 from ssot_engine.settings_file import packaged, read_file
 
-__all__ = ["FormerModule", "FormerName", "Kind", "Table", "load_table", "shipped_table"]
+__all__ = ["load_table", "shipped_table"]
 
 _SHIPPED = "migrations/netra.yaml"
 
 _dotted = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*").fullmatch
 _version = re.compile(r"\d+(\.\d+)*").fullmatch
-
-
-class Kind(StrEnum):
-    """What became of an old name."""
-
-    #: The same object is elsewhere.
-    MOVED = "moved"
-    #: It is elsewhere, and is called otherwise.
-    RENAMED = "renamed"
-    #: Nothing answers it: importing it is refused, and says what to do instead.
-    REMOVED = "removed"
-    #: It is answered, and what answers behaves differently; the reason says how.
-    BEHAVIOUR_CHANGED = "behaviour_changed"
-
-
-class _Entry(msgspec.Struct, frozen=True, kw_only=True):
-    kind: Kind
-    reason: str
-    #: Dotted name of what answers; for a removed one, what to do instead.
-    replacement: str
-    #: Versions of ssot-engine.
-    since: str
-    removed_in: str
-
-
-class FormerName(_Entry, frozen=True, kw_only=True):
-    """An old name of a module; one with * stands for every name of that form which is not listed."""
-
-    module: str
-    name: str
-
-    @property
-    def door(self) -> str:
-        """Its whole old name."""
-        return f"{self.module}.{self.name}" if self.name else self.module
-
-    @property
-    def target(self) -> tuple[str, str]:
-        """Module and name of what answers; of a removed one there is none."""
-        module, _, name = self.replacement.rpartition(".")
-        return module, name
-
-
-class FormerModule(msgspec.Struct, frozen=True, kw_only=True):
-    """An old module: `whole` if one thing became of all of it, else its `names`.
-
-    A module moved whole is an alias: patching a name of it patches the replacement. One with names is not: patching an
-    old name changes what importers of the old path see, and nothing else.
-    """
-
-    module: str
-    whole: FormerName | None = None
-    names: Mapping[str, FormerName] = {}
-    #: Whether a file of that name in the host's own package is used instead.
-    yields_to_host: bool = False
-
-
-class Table(msgspec.Struct, frozen=True, kw_only=True):
-    """Old modules by their names. `source` is where the table was read."""
-
-    modules: Mapping[str, FormerModule]
-    source: str
 
 
 # ------------------------------------------------------------------ as it is written
@@ -127,8 +65,10 @@ def load_table(path: Path | str) -> Table:
     path = Path(path)
     if not path.exists():
         raise ConfigError(f"table of old names {str(path)!r} does not exist; correct its path")
+    plain = read_file(path, called="table of old names", section="modules")
+    _check_quoted(str(path), "the head", plain)
     try:
-        written = msgspec.convert(read_file(path), _WrittenTable)
+        written = msgspec.convert(plain, _WrittenTable)
     except msgspec.ValidationError as error:
         raise ConfigError(f"{str(path)!r} is no table of old names: {error}; correct it") from error
     head = _Written(reason=written.reason, since=written.since, removed_in=written.removed_in)
@@ -138,6 +78,16 @@ def load_table(path: Path | str) -> Table:
         for former in (*module.names.values(), *([] if module.whole is None else [module.whole])):
             _check_once(source, former, modules)
     return Table(modules=modules, source=source)
+
+
+def _check_quoted(source: str, entry: str, value: Any) -> None:
+    """A version without quotes is a number in YAML, which takes 1.10 for 1.1."""
+    if not isinstance(value, Mapping):
+        return
+    for key, inner in value.items():
+        if key in ("since", "removed_in"):
+            _check(not isinstance(inner, int | float), source, entry, f"put {key} into quotes: {key}: '{inner}'")
+        _check_quoted(source, entry if key in ("modules", "names") else str(key), inner)
 
 
 def _module(source: str, name: str, written: _WrittenModule, head: _Written) -> FormerModule:

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-CHAOS = Path(__file__).parents[1] / "chaos" / "chaos.py"
+CHAOS = Path(__file__).parent / "chaos.py"
 FIGURES = re.compile(
     r"(\d+) kills: (\d+) acknowledged, (\d+) acknowledged lost, (\d+) visible lost, (\d+) seq reused, (\d+) holes, (.*)"
 )
@@ -26,8 +26,8 @@ def torment(*arguments: str) -> tuple[int, list[int], str]:
 
 def test_kills_lose_nothing():
     """Nothing acknowledged or seen is lost, no place is used twice, every run ends exactly once."""
-    status, (kills, acknowledged, *wrong), said = torment("--kills", "8", "--seed", "7")
-    assert (0, 8, [0, 0, 0, 0]) == (status, kills, wrong), said
+    status, (kills, acknowledged, *wrong), said = torment("--kills", "5", "--seed", "7")
+    assert (0, 5, [0, 0, 0, 0]) == (status, kills, wrong), said
     assert "every run exactly one terminal" in said
     assert acknowledged > 1000, said
 

@@ -1,0 +1,1 @@
+"""Import statements and the uses through them, worked out item by item."""

@@ -1,0 +1,1 @@
+"""One Python file: what is to become of it."""

@@ -1,0 +1,1 @@
+"""A whole tree: its candidates, examined on several cores where that helps."""

@@ -1,0 +1,1 @@
+"""Whether there is one source of truth."""

@@ -1,0 +1,1 @@
+"""What modules export, read from their source."""

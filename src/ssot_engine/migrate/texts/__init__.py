@@ -1,0 +1,1 @@
+"""Old names in strings of Python and in configuration files."""
