@@ -119,7 +119,11 @@ class TcpProxy:
         far.setblocking(False)
         if self._receive_bytes is not None:
             far.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self._receive_bytes)
-        await asyncio.get_running_loop().sock_connect(far, ("127.0.0.1", self._target))
+        try:
+            await asyncio.get_running_loop().sock_connect(far, ("127.0.0.1", self._target))
+        except BaseException:
+            far.close()
+            raise
         return await asyncio.open_connection(sock=far, limit=self._receive_bytes or CHUNK_BYTES)
 
     async def _pass(
