@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from command import Command
@@ -34,17 +34,6 @@ def modules_after(*arguments: str) -> set[str]:
     return set(json.loads(done.stderr.splitlines()[-1]))
 
 
-def cpu_s(*command: str) -> float:
-    """The least CPU time this takes in some attempts."""
-    taken = []
-    for _ in range(5):
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        subprocess.run(command, check=True, capture_output=True, timeout=60)
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        taken.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
-    return min(taken)
-
-
 @pytest.mark.parametrize("arguments", [("--help",), ("run", "--help"), ("config", "--help"), ("demo", "--help")])
 def test_help_loads_neither_container_nor_web_framework(arguments: tuple[str, ...]) -> None:
     """Help and completion answer at once."""
@@ -56,11 +45,6 @@ def test_the_version_loads_no_command_line() -> None:
     """Scripts ask for it; not even typer is imported."""
     loaded = modules_after("--version")
     assert [] == [name for name in (*_HEAVY, "typer", "rich", "msgspec") if name in loaded]
-
-
-def test_the_version_costs_little_more_than_python() -> None:
-    """At most twice an empty program and 60 ms of CPU."""
-    assert cpu_s(sys.executable, "-m", "ssot_engine", "--version") <= 2 * cpu_s(sys.executable, "-c", "pass") + 0.06
 
 
 def test_the_version_is_the_packages(command: Command) -> None:
@@ -99,5 +83,24 @@ def test_a_reader_that_goes_away_is_no_traceback() -> None:
         text=True,
         timeout=60,
     )
-    assert "Traceback" not in done.stderr
+    assert done.stderr == ""
     assert done.stdout == "{\n"
+
+
+@pytest.mark.parametrize("arguments", ["--version", "migrate --help", "config schema", "migrate scan --json ."])
+@pytest.mark.parametrize("buffering", ["", "-u "])
+def test_a_full_disk_behind_the_output_is_an_error(arguments: str, buffering: str, tmp_path: Path) -> None:
+    """Not status 1, which says of `migrate` that something is left to do; also where only the last flush fails."""
+    command = [*f"{sys.executable} {buffering}-m ssot_engine {arguments}".split()]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, cwd=tmp_path, text=True, timeout=60)
+    told = "error: the output cannot be written: No space left on device; make room, or send it elsewhere\n"
+    assert (done.returncode, done.stderr) == (2, told)
+
+
+def test_a_closed_output_is_no_error(tmp_path: Path) -> None:
+    """`ssot-engine … >&-` ends with the command's own status."""
+    done = subprocess.run(
+        f"{sys.executable} -m ssot_engine migrate scan . >&-", shell=True, cwd=tmp_path, capture_output=True, timeout=60
+    )
+    assert (done.returncode, done.stderr) == (0, b"")

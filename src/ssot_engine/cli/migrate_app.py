@@ -16,7 +16,7 @@ migrate_app = typer.Typer(
     no_args_is_help=True,
 )
 
-Paths = Annotated[list[Path], typer.Argument(metavar="PATH...", help="Folders and files.", show_default=False)]
+Paths = Annotated[list[Path], typer.Argument(metavar="PATH", help="Folders and files.", show_default=False)]
 OldNames = Annotated[
     Path | None,
     typer.Option("--table", help="YAML table of old names.", show_default="migrations/netra.yaml"),
