@@ -38,18 +38,20 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"old": {"names": {"A": {"kind": "moved"}}}}, "entry 'old.A': replacement is missing"),
     ({"old": {"names": {"A": {"replacement": "n.A"}}}}, "entry 'old.A': kind is missing"),
     ({"old": {"names": {"A": moved("n.A", reason="")}}, "x": {}}, "entry 'x': kind, replacement is missing"),
-    ({"old": {"names": {"A": {"kind": "gone", "replacement": "n.A"}}}}, "Invalid enum value 'gone'"),
-    ({"old": {"names": {"A": moved("n.A", why="x")}}}, "unknown field `why`"),
+    ({"old": {"names": {"A": {"kind": "gone", "replacement": "n.A"}}}}, "entry 'old.A': Invalid enum value 'gone'"),
+    ({"old": {"kind": "gone", "replacement": "n"}}, "`$.kind` (one of moved, renamed, removed, behaviour_changed); "),
+    ({"old": {"names": {"A": moved("n.A", why="x")}}}, "entry 'old.A': Object contains unknown field `why`"),
     ({"old": {"names": {"A": moved("A")}}}, "'A' names no module"),
     ({"old": {"names": {"A": moved("use B")}}}, "'use B' is no dotted name"),
     ({"old": {"names": {"A b": moved("n.A")}}}, "'A b' is no name"),
     ({"old": {"names": {"A*": moved("n.A")}}}, "only what is removed can be named with *"),
+    ({"old": {"names": {"A": "n.A"}}}, "entry 'old.A': Expected `object`, got `str`"),
     ({"old mod": moved("n")}, "'old mod' is no module's name"),
     ({"old": moved("n", since="soon")}, "versions, such as '1.0'"),
     ({"old": moved("n", since=0.1)}, "entry 'old': put since into quotes: since: '0.1'"),  # type: ignore[arg-type]
     ({"old": {"names": {"A": moved("n.A", removed_in=2)}}}, "entry 'A': put removed_in into quotes"),  # type: ignore[arg-type]
     ({"old": {"names": {}, **moved("n")}}, "kind and replacement belong to each of them"),
-    ({"old": moved("n", host_file="gone")}, "Invalid enum value 'gone'"),
+    ({"old": moved("n", host_file="gone")}, "entry 'old': Invalid enum value 'gone'"),
     ({"old": moved("older"), "older": moved("n")}, "'older' is an old name itself"),
     ({"old": {"names": {"A": moved("older.B")}}, "older": moved("n")}, "'older.B' is an old name itself"),
 ]

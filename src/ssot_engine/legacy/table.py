@@ -10,7 +10,7 @@ import functools
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import msgspec
 
@@ -25,6 +25,8 @@ _SHIPPED = "migrations/netra.yaml"
 _dotted = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*").fullmatch
 _version = re.compile(r"\d+(\.\d+)*").fullmatch
 
+_Shape = TypeVar("_Shape")
+
 
 # ------------------------------------------------------------------ as it is written
 
@@ -38,13 +40,13 @@ class _Written(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class _WrittenModule(_Written, frozen=True, forbid_unknown_fields=True):
-    names: dict[str, _Written] | None = None
+    names: dict[str, Any] | None = None
     #: What happens where the host's own package has such a file.
     host_file: Literal["replaced", "kept"] = "replaced"
 
 
 class _WrittenTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    modules: dict[str, _WrittenModule]
+    modules: dict[str, Any]
     since: str | None = None
     removed_in: str | None = None
     reason: str | None = None
@@ -67,12 +69,9 @@ def load_table(path: Path | str) -> Table:
         raise ConfigError(f"table of old names {str(path)!r} does not exist; correct its path")
     plain = read_file(path, called="table of old names", section="modules")
     _check_quoted(str(path), "the head", plain)
-    try:
-        written = msgspec.convert(plain, _WrittenTable)
-    except msgspec.ValidationError as error:
-        raise ConfigError(f"{str(path)!r} is no table of old names: {error}; correct it") from error
-    head = _Written(reason=written.reason, since=written.since, removed_in=written.removed_in)
     source = str(path)
+    written = _read(source, "the head", plain, _WrittenTable)
+    head = _Written(reason=written.reason, since=written.since, removed_in=written.removed_in)
     modules = {name: _module(source, name, one, head) for name, one in written.modules.items()}
     for module in modules.values():
         for former in (*module.names.values(), *([] if module.whole is None else [module.whole])):
@@ -90,15 +89,27 @@ def _check_quoted(source: str, entry: str, value: Any) -> None:
         _check_quoted(source, entry if key in ("modules", "names") else str(key), inner)
 
 
-def _module(source: str, name: str, written: _WrittenModule, head: _Written) -> FormerModule:
+def _read(source: str, entry: str, plain: Any, shape: type[_Shape]) -> _Shape:
+    try:
+        return msgspec.convert(plain, shape)
+    except msgspec.ValidationError as error:
+        kinds = f" (one of {', '.join(Kind)})" if str(error).endswith("`$.kind`") else ""
+        raise ConfigError(f"{source!r}, entry {entry!r}: {error}{kinds}; correct it") from error
+
+
+def _module(source: str, name: str, plain: Any, head: _Written) -> FormerModule:
     _check(bool(_dotted(name)), source, name, f"{name!r} is no module's name")
+    written = _read(source, name, plain, _WrittenModule)
     yields = written.host_file == "kept"
     if written.names is None:
         return FormerModule(module=name, whole=_former(source, name, "", written, head), yields_to_host=yields)
     plain = written.kind is None and written.replacement is None
     _check(plain, source, name, "it has names, so kind and replacement belong to each of them")
     inherited = _over(written, head)
-    names = {key: _former(source, name, key, one, inherited) for key, one in written.names.items()}
+    names = {
+        key: _former(source, name, key, _read(source, f"{name}.{key}", one, _Written), inherited)
+        for key, one in written.names.items()
+    }
     return FormerModule(module=name, names=names, yields_to_host=yields)
 
 
