@@ -17,6 +17,7 @@ from ssot_engine.migrate.static.ancestry import (
     of_metaclass,
     uncertain,
 )  # fmt: skip
+from ssot_engine.migrate.static.annotations import class_in, unquoted
 from ssot_engine.migrate.static.answers import Answer, Definition, Parameters
 from ssot_engine.migrate.static.decorators import Binds, decorated, home
 from ssot_engine.migrate.static.leads import Lead, Leads
@@ -55,12 +56,14 @@ class Definitions:
         if not made.is_kept or made.binds is Binds.READ:
             return Definition(module=module, name=name)
         is_given = in_class and made.binds is not Binds.NOTHING
+        is_async = not made.is_block and self._gives_coroutine(module, function)
         return Definition(
             module=module,
             name=name,
-            is_async=not made.is_block and self._gives_coroutine(module, function),
+            is_async=is_async,
             takes_instance=in_class and made.binds is Binds.INSTANCE and function.node.name not in _TO_MAKE,
             parameters=of_function(function.node, drops_first=is_given),
+            returns="" if made.is_block else _returned(function, is_async=is_async),
         )
 
     def _gives_coroutine(self, module: str, function: Function) -> bool:
@@ -308,11 +311,14 @@ def _functions(bounds: Iterable[object]) -> Iterator[Function]:
         yield from (one for one in getattr(bound, "meanings", ()) if isinstance(one, Function))
 
 
+def _returned(function: Function, *, is_async: bool) -> str:
+    """The class that a function's result is declared to be of."""
+    # A function that gives a coroutine without being async names that, not its result.
+    is_named = is_async is isinstance(function.node, ast.AsyncFunctionDef)
+    return class_in(function.node.returns) if is_named and not function.is_overloaded else ""
+
+
 def _unquoted(node: ast.expr | None) -> ast.expr | None:
     """An annotation or base without quotes, and without what stands in brackets."""
-    if isinstance(node, ast.Constant) and isinstance(node.value, str):
-        try:
-            node = ast.parse(node.value.strip(), mode="eval").body
-        except SyntaxError:
-            return None
+    node = unquoted(node)
     return node.value if isinstance(node, ast.Subscript) else node
