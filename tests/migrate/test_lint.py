@@ -21,10 +21,11 @@ from ssot_engine.migrate.static.exports import Exports
 NEW = """
 from contextlib import asynccontextmanager
 from elsewhere import Unknown, unknown
-from collections.abc import Coroutine, Iterator
+from abc import ABC
+from collections.abc import Coroutine
 from contextlib import contextmanager
 from functools import lru_cache
-from typing import TYPE_CHECKING, Optional, Union, overload
+from typing import TYPE_CHECKING, Any, Optional, Protocol, Union, overload
 if TYPE_CHECKING:
     from new.side import Thing
 
@@ -54,6 +55,12 @@ class Open(Unknown):
 class Lazy:
     def __getattr__(self, name): ...
 
+class Shape(Protocol):
+    def run(self): ...
+
+class Base(ABC):
+    def run(self): ...
+
 async def fetch(key): ...
 def begin() -> Coroutine[None, None, int]: ...
 async def flow():
@@ -70,6 +77,8 @@ def thing() -> Thing: ...
 @lru_cache
 def kept() -> Optional[Engine]: ...
 async def amake(key=None) -> Engine: ...
+async def remade() -> Engine: ...
+def begun() -> Coroutine[Any, Any, "Engine"]: ...
 
 class Odd(Coroutine): ...
 def several() -> Engine | Open: ...
@@ -86,20 +95,21 @@ def chosen(key: str) -> Engine: ...
 def chosen(key): ...
 def chosen(key) -> Engine: ...
 def nothing() -> Nothing: ...
+def shape() -> Shape: ...
 def lost() -> Unknown: ...
 async def yields() -> Engine:
     yield 1
 """
 
 FACTORIES = (
-    "make", "quoted", "either", "thing", "kept", "amake",
-    "several", "many", "odd", "entered", "replaced", "chosen", "nothing", "lost", "yields",
+    "make", "quoted", "either", "thing", "kept", "amake", "begun", "remade",
+    "several", "many", "odd", "entered", "replaced", "chosen", "nothing", "shape", "lost", "yields",
 )  # fmt: skip
 
 
 def lookup() -> Lookup:
     """A table with two old modules: one whose names went to `new`, and one that went there whole."""
-    names = ("Engine", "Sub", "Open", "Lazy", "fetch", "begin", "flow", "block", "plain", *FACTORIES)
+    names = ("Engine", "Sub", "Open", "Lazy", "Shape", "Base", "fetch", "begin", "flow", "block", "plain", *FACTORIES)
     entries = {name: former("old", name, f"new.core.{name}") for name in names}
     entries["Changed"] = former("old", "Changed", "new.core.Engine", Kind.BEHAVIOUR_CHANGED)
     entries["Gone"] = former("old", "Gone", "write it yourself", Kind.REMOVED)
@@ -113,12 +123,13 @@ def lookup() -> Lookup:
 
 @pytest.fixture(scope="module")
 def exports(tmp_path_factory: pytest.TempPathFactory) -> Exports:
-    """The new module."""
+    """The new module, and of the old one a function that was not async yet."""
     folder = tmp_path_factory.mktemp("new")
     (folder / "new").mkdir()
     (folder / "new/__init__.py").write_text("from new.core import Engine\nfrom new.side import Thing\n")
     (folder / "new/side.py").write_text("class Thing: ...\n")
     (folder / "new/core.py").write_text(NEW)
+    (folder / "old.py").write_text("def remade(): ...\n")
     return Exports([folder])
 
 
@@ -133,7 +144,7 @@ def linted(code: str, exports: Exports, table: Lookup | None = None) -> list[Fin
 
 ALL = (
     "from old import Engine, Changed, Open, Lazy, fetch, begin, flow, block, plain, Gone; "
-    f"from old import Sub, {', '.join(FACTORIES)}\n"
+    f"from old import Sub, Shape, Base, {', '.join(FACTORIES)}\n"
 )
 ATTRIBUTE, ARGUMENTS, AWAIT, UNBOUND = (
     Rule.MISSING_ATTRIBUTE, Rule.WRONG_ARGUMENTS, Rule.NOT_AWAITED, Rule.UNBOUND_NAME,
@@ -319,6 +330,7 @@ RESULTS: list[tuple[str, Rule]] = [
     ("async def f():\n  (await amake()).stop()", ATTRIBUTE),
     ("async def f():\n  e = await amake()\n  e.stop()", ATTRIBUTE),
     ("class C:\n  async def a(self): self.e = await amake()\n  def b(self): self.e.stop()", ATTRIBUTE),
+    ("async def f():\n  e = await begun()\n  e.stop()", ATTRIBUTE),
     ("Engine('a').twin().stop()", ATTRIBUTE),
     ("e: Engine = make()\ne.stop()", ATTRIBUTE),
 ]
@@ -343,6 +355,10 @@ OPEN = [
     "def f(e: 'not a type'): e.stop()",
     "def f(e: Open): e.stop()",
     "def f(e: Other): e.stop()",
+    "def f(e: Shape, d: Base): e.stop(); d.stop()",
+    "def f(e: Engine): e(1)\nEngine('a')(1)",
+    "def f(e: Engine):\n  e.stop()  # type: ignore[attr-defined]\n  e.stop()",
+    "def f(e: Engine):\n  if e.stop():  # pyright: ignore\n    e.stop()",
     "def f(e: make): e.stop()",
     "def f(e: Engine):\n  if isinstance(e, Sub): e.stop()",
     "def f(e: Engine):\n  known = isinstance(e, Sub)\n  known and e.stop()",
@@ -370,6 +386,8 @@ OPEN = [
     "class C:\n  def a(self): self.e = Engine('a')\n  def b(self):\n    if hasattr(self.e, 'stop'): self.e.stop()",
     "a: Engine = b\nb: Engine = a",
     "several().stop(); many().stop(); entered().stop(); replaced().stop(); nothing().stop(); lost().stop()",
+    "shape().stop(); begun().close(); x = run(amake())\nx.stop()",
+    "async def f():\n  e = await remade()\n  run(e.work(1))",
     "chosen(1).more(); yields().stop(); thing().__doc__",
     "async def f():\n  (await odd()).stop()",
     "e = make()\nassert isinstance(e, Sub)\ne.more()",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
@@ -11,11 +12,15 @@ from ssot_engine.migrate.draft import Draft
 from ssot_engine.migrate.linting.taken import Bound, Meanings, Taken
 from ssot_engine.migrate.linting.variables import Variable, field_of, variable_at, variable_named
 from ssot_engine.migrate.literals import dotted_name
+from ssot_engine.migrate.source import Source
 from ssot_engine.migrate.static.annotations import class_in
+from ssot_engine.migrate.static.answers import Definition
 
 # Functions that are asked what a value is, or what it has.
 _ASK = frozenset({"isinstance", "issubclass", "hasattr", "getattr", "type", "callable"})
 _TESTS = (ast.If, ast.While, ast.IfExp, ast.Assert, ast.BoolOp, ast.UnaryOp, ast.Compare, ast.comprehension)
+
+_ignored = re.compile(rb"#\s*(?:type|pyright|ty):\s*ignore").search
 
 
 class Declared(NamedTuple):
@@ -35,7 +40,7 @@ def declared(draft: Draft, meanings: Meanings, bounds: Mapping[tuple[str, Scope]
             continue
         taken = _taken(draft.bindings, meanings, bounds, typed, named)
         variable = None if taken is None else _variable(draft.bindings, typed)
-        if taken is not None and variable is not None and not is_asked_about(draft.bindings, variable):
+        if taken is not None and variable is not None and not is_doubted(draft, variable):
             yield Declared(variable, taken)
 
 
@@ -51,7 +56,7 @@ def _taken(
     dotted = ".".join([bound.dotted, *rest])
     new, reason = meanings.new(dotted)
     meant = meanings.definition(dotted, new) if new else None
-    if meant is None or not meant.is_class:
+    if meant is None or not is_told(meant):
         return None
     return Taken(typed.node.annotation, typed.outer, dotted, new, meant, reason)
 
@@ -79,9 +84,19 @@ def _is_of_subclass(value: ast.expr | None) -> bool:
     return True
 
 
-def is_asked_about(bindings: Bindings, variable: Variable) -> bool:
-    """Whether the file asks of what class the value is, or what it has, so that it may be more than it is declared."""
-    return any(_asks(bindings, load) for load, _ in variable.loads)
+def is_told(meant: Definition) -> bool:
+    """Whether a class tells what something has that is declared to be of it."""
+    return meant.is_class and not meant.is_abstract
+
+
+def is_doubted(draft: Draft, variable: Variable) -> bool:
+    """Whether the file asks what a value is or has, or hides from checkers how it is used: it may be of a subclass."""
+    return any(_asks(draft.bindings, load) or _is_hidden(draft.source, load) for load, _ in variable.loads)
+
+
+def _is_hidden(source: Source, load: ast.expr) -> bool:
+    end = source.end(load)
+    return _ignored(source.utf8, end, source.line_end(end)) is not None
 
 
 def _asks(bindings: Bindings, load: ast.expr) -> bool:

@@ -12,7 +12,7 @@ from ssot_engine.migrate.draft import Draft
 from ssot_engine.migrate.findings import Rule
 from ssot_engine.migrate.linting.arguments import shown, wrong_arguments
 from ssot_engine.migrate.linting.awaiting import misuse
-from ssot_engine.migrate.linting.instances import Declared, declared, is_asked_about
+from ssot_engine.migrate.linting.instances import Declared, declared, is_doubted, is_told
 from ssot_engine.migrate.linting.taken import Bound, Meanings, Taken, bound_names, taken
 from ssot_engine.migrate.linting.variables import Variable, variable_of
 from ssot_engine.migrate.static.answers import Answer, Definition
@@ -92,7 +92,7 @@ class _Lint:
         """
         self._follow(one, meant, on_class=False)
         variable = variable_of(self._bindings, one.node, one.scope)
-        if variable is not None and (is_exact or not is_asked_about(self._bindings, variable)):
+        if variable is not None and (is_exact or not is_doubted(self._draft, variable)):
             self._follow_variable(one, meant, variable, is_exact=is_exact)
 
     def _follow_variable(self, one: Taken, meant: Definition, variable: Variable, *, is_exact: bool = False) -> None:
@@ -103,7 +103,7 @@ class _Lint:
 
     def _follow(self, one: Taken, meant: Definition, *, on_class: bool) -> None:
         """Go along the attributes behind a class, an instance or a function, and look at what is done to the last."""
-        is_method = False
+        is_method, is_instance = False, not on_class and meant.is_class
         while isinstance(outer := self._bindings.parent(one.node), ast.Attribute):
             found = self._attribute(one, outer, outer.attr, meant, on_class=on_class)
             if found is None or not isinstance(outer.ctx, ast.Load):
@@ -111,10 +111,10 @@ class _Lint:
             if found.dotted.rpartition(".")[0] != meant.dotted:
                 # What a class inherits may give an instance of its own.
                 found = msgspec.structs.replace(found, returns="")
-            is_method, meant = not found.is_class, found
+            is_method, is_instance, meant = not found.is_class, False, found
             one = one._replace(node=outer, written=f"{one.written}.{outer.attr}")
         call = self._bindings.parent(one.node)
-        if isinstance(call, ast.Call) and call.func is one.node:
+        if isinstance(call, ast.Call) and call.func is one.node and not is_instance:
             self._call(one, call, meant, instance_first=is_method and on_class and meant.takes_instance)
         elif meant.is_class and (name := self._patched(one.node)) is not None:
             self._attribute(one, one.node, name, meant, on_class=on_class)
@@ -171,13 +171,14 @@ class _Lint:
             self._tell(one, call, Rule.NOT_AWAITED, meant, f"await this call{where}: it gives a coroutine, {what}")
         if meant.is_class:
             self._follow_instance(one._replace(node=call), meant, is_exact=True)
-        elif (returned := self._exports.returned(meant)) is not None:
+        elif (returned := self._exports.returned(meant)) is not None and is_told(returned):
             self._follow_result(one, call, meant, returned)
 
     def _follow_result(self, one: Taken, call: ast.Call, called: Definition, returned: Definition) -> None:
         """Look at what is done to the instance that a call gives, once it is awaited if it has to be."""
-        result = self._bindings.parent(call) if called.is_async else call
-        if isinstance(result, (ast.Call, ast.Await)):
+        awaited = self._bindings.parent(call)
+        result = call if not called.is_async else awaited if isinstance(awaited, ast.Await) else None
+        if result is not None:
             one = one._replace(node=result, written=f"{one.written}()", new=returned.dotted)
             self._follow_instance(one, returned, is_exact=False)
 

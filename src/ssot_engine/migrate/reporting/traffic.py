@@ -159,7 +159,7 @@ def _distance(finding: Finding, door: str) -> int:
     old = finding.old.removesuffix(".*")
     if old == door:
         return _SAME if finding.old == old else _BELOW
-    if old.startswith((f"{door}.", f"{door}().")):
+    if old.startswith(f"{door}."):
         return _BELOW
     return _ABOVE if door.startswith(f"{old}.") else _UNRELATED
 

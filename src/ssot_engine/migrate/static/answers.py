@@ -38,6 +38,8 @@ class Definition(msgspec.Struct, frozen=True, kw_only=True):
     module: str
     name: str
     is_class: bool = False
+    #: Whether a class says that it is there to be derived from, or only what others look like.
+    is_abstract: bool = False
     #: Whether a call of it gives a coroutine, which does nothing until it is awaited.
     is_async: bool = False
     #: Of a function of a class: whether a call on the class itself has to give the instance first.
