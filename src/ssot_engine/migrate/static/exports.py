@@ -73,10 +73,9 @@ class Exports:
         return self._defined[dotted]
 
     def returned(self, function: Definition) -> Definition | None:
-        """The class that a function's result is an instance of; None: not known."""
+        """What a function says that its result is an instance of; None: not known."""
         named = expression_in(function.returns)
-        found = None if named is None else self._definitions.of(self._leads.expression(function.module, named))
-        return found if found is not None and found.is_class else None
+        return None if named is None else self._definitions.of(self._leads.expression(function.module, named))
 
     def _define(self, dotted: str) -> Definition | None:
         lead, rest = self._leads.of(dotted)
