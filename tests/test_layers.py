@@ -38,10 +38,11 @@ FLOORS = (
     """legacy: former census deprecation table redirects contexts bridges host_bridge brought in_use execution
     entry_points unified_factory execution_factory""",
     "migrate: findings lookup words source literals modules bindings draft",
-    "migrate.static: answers located conditions changes outline leads decorators signatures ancestry classes exports",
+    """migrate.static: annotations answers located conditions changes outline leads decorators signatures ancestry
+    classes exports""",
     "migrate.importing: plans statements splitting import_edits uses aliases chains branches imports",
     "migrate.texts: references strings config_text configs",
-    "migrate.linting: adopted taken arguments variables awaiting lint",
+    "migrate.linting: adopted taken arguments variables instances awaiting lint",
     "migrate.ssot: roles constructions compliance",
     "migrate.rewriting: renaming pieces rewrite",
     "migrate.scanning: tree examine needles known_names workers scan",

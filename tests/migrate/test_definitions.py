@@ -171,6 +171,7 @@ OPEN = [
     "class x(**options): ...",
     "@strange\nclass x: ...",
     "class x:\n  def __getattr__(self, name): ...",
+    "class x:\n  if typing.TYPE_CHECKING:\n    def __getattr__(self, name): ...",
     "class x:\n  def c(self): setattr(self, name, 1)",
     "class x:\n  def c(self): self.__dict__.update(a=1)",
     "class x:\n  def c(self): vars(self).update(a=1)",

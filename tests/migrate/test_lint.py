@@ -20,8 +20,14 @@ from ssot_engine.migrate.static.exports import Exports
 
 NEW = """
 from contextlib import asynccontextmanager
-from elsewhere import Unknown
+from elsewhere import Unknown, unknown
+from abc import ABC
 from collections.abc import Coroutine
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Optional, Protocol, Union, overload
+if TYPE_CHECKING:
+    from new.side import Thing
 
 class Engine:
     limit = 3
@@ -38,12 +44,22 @@ class Engine:
     def free(a, /): ...
     @property
     def state(self): ...
+    def twin(self) -> "Engine": ...
+
+class Sub(Engine):
+    def more(self): ...
 
 class Open(Unknown):
     def run(self): ...
 
 class Lazy:
     def __getattr__(self, name): ...
+
+class Shape(Protocol):
+    def run(self): ...
+
+class Base(ABC):
+    def run(self): ...
 
 async def fetch(key): ...
 def begin() -> Coroutine[None, None, int]: ...
@@ -53,12 +69,47 @@ async def flow():
 async def block():
     yield 1
 def plain(): ...
+
+def make() -> Engine: ...
+def quoted() -> "Engine | None": ...
+def either() -> Union[None, Engine]: ...
+def thing() -> Thing: ...
+@lru_cache
+def kept() -> Optional[Engine]: ...
+async def amake(key=None) -> Engine: ...
+async def remade() -> Engine: ...
+def begun() -> Coroutine[Any, Any, "Engine"]: ...
+
+class Odd(Coroutine): ...
+def several() -> Engine | Open: ...
+def many() -> list[Engine]: ...
+def odd() -> Odd: ...
+@contextmanager
+def entered() -> Engine: ...
+@unknown
+def replaced() -> Engine: ...
+@overload
+def chosen(key: int) -> Sub: ...
+@overload
+def chosen(key: str) -> Engine: ...
+def chosen(key): ...
+def chosen(key) -> Engine: ...
+def nothing() -> Nothing: ...
+def shape() -> Shape: ...
+def lost() -> Unknown: ...
+async def yields() -> Engine:
+    yield 1
 """
+
+FACTORIES = (
+    "make", "quoted", "either", "thing", "kept", "amake", "begun", "remade",
+    "several", "many", "odd", "entered", "replaced", "chosen", "nothing", "shape", "lost", "yields",
+)  # fmt: skip
 
 
 def lookup() -> Lookup:
     """A table with two old modules: one whose names went to `new`, and one that went there whole."""
-    names = ("Engine", "Open", "Lazy", "fetch", "begin", "flow", "block", "plain")
+    names = ("Engine", "Sub", "Open", "Lazy", "Shape", "Base", "fetch", "begin", "flow", "block", "plain", *FACTORIES)
     entries = {name: former("old", name, f"new.core.{name}") for name in names}
     entries["Changed"] = former("old", "Changed", "new.core.Engine", Kind.BEHAVIOUR_CHANGED)
     entries["Gone"] = former("old", "Gone", "write it yourself", Kind.REMOVED)
@@ -72,12 +123,13 @@ def lookup() -> Lookup:
 
 @pytest.fixture(scope="module")
 def exports(tmp_path_factory: pytest.TempPathFactory) -> Exports:
-    """The new module."""
+    """The new module, and of the old one a function that was not async yet."""
     folder = tmp_path_factory.mktemp("new")
     (folder / "new").mkdir()
     (folder / "new/__init__.py").write_text("from new.core import Engine\nfrom new.side import Thing\n")
     (folder / "new/side.py").write_text("class Thing: ...\n")
     (folder / "new/core.py").write_text(NEW)
+    (folder / "old.py").write_text("def remade(): ...\n")
     return Exports([folder])
 
 
@@ -90,7 +142,10 @@ def linted(code: str, exports: Exports, table: Lookup | None = None) -> list[Fin
     return sorted(draft.findings, key=lambda one: (one.line, one.column, one.rule))
 
 
-ALL = "from old import Engine, Changed, Open, Lazy, fetch, begin, flow, block, plain, Gone\n"
+ALL = (
+    "from old import Engine, Changed, Open, Lazy, fetch, begin, flow, block, plain, Gone; "
+    f"from old import Sub, Shape, Base, {', '.join(FACTORIES)}\n"
+)
 ATTRIBUTE, ARGUMENTS, AWAIT, UNBOUND = (
     Rule.MISSING_ATTRIBUTE, Rule.WRONG_ARGUMENTS, Rule.NOT_AWAITED, Rule.UNBOUND_NAME,
 )  # fmt: skip
@@ -105,6 +160,7 @@ WRONG: list[tuple[str, Rule]] = [
     ("Engine('a').stop()", ATTRIBUTE),
     ("e = Engine('a')\ne.stop()", ATTRIBUTE),
     ("e: Engine = Engine('a')\ne.stop()", ATTRIBUTE),
+    ("e = Engine('a')\nassert isinstance(e, Engine)\ne.stop()", ATTRIBUTE),
     ("def f():\n  e = Engine('a')\n  def g(): e.stop()", ATTRIBUTE),
     ("class C:\n  def a(self): self.e = Engine('a')\n  def b(self): self.e.stop()", ATTRIBUTE),
     ("patch.object(Engine, 'stop')", ATTRIBUTE),
@@ -221,6 +277,139 @@ RIGHT = [
 def test_what_may_be_right_is_left_alone(code: str, exports: Exports) -> None:
     """What is right, or right as far as anybody can tell from the source, is not told of."""
     assert [] == linted(ALL + code, exports)
+
+
+DECLARED: list[tuple[str, Rule]] = [
+    ("def f(e: Engine): e.stop()", ATTRIBUTE),
+    ("def f(e: Engine, /): e.stop()", ATTRIBUTE),
+    ("def f(*, e: Engine): e.stop()", ATTRIBUTE),
+    ("def f(e: Engine = None): e.stop()", ATTRIBUTE),
+    ("def f(e: Engine):\n  return lambda: e.stop()", ATTRIBUTE),
+    ("def f(e: 'Engine'): e.stop()", ATTRIBUTE),
+    ("def f(e: Engine | None): e.stop()", ATTRIBUTE),
+    ("def f(e: None | Engine): e.stop()", ATTRIBUTE),
+    ("def f(e: 'Engine | None'): e.stop()", ATTRIBUTE),
+    ("def f(e: Optional[Engine]): e.stop()", ATTRIBUTE),
+    ("def f(e: t.Optional['Engine']): e.stop()", ATTRIBUTE),
+    ("def f(e: Union[Engine, None]): e.stop()", ATTRIBUTE),
+    ("def f(e: Changed): e.stop()", ATTRIBUTE),
+    ("import pack.old as m\ndef f(e: m.Engine): e.stop()", ATTRIBUTE),
+    ("import pack.old\ndef f(e: 'pack.old.Engine'): e.stop()", ATTRIBUTE),
+    ("if TYPE_CHECKING:\n  from new.core import Engine as E\ndef f(e: 'E'): e.stop()", ATTRIBUTE),
+    ("def f(e: Engine): e.run()", ARGUMENTS),
+    ("def f(e: Engine): e.work(1)", AWAIT),
+    ("e: Engine = thing\ne.stop()", ATTRIBUTE),
+    ("e: Engine = unknown()\ne.stop()", ATTRIBUTE),
+    ("async def f():\n  e: Engine = await unknown()\n  e.stop()", ATTRIBUTE),
+    ("e: Engine = Engine('a')\ne.stop()", ATTRIBUTE),
+    ("class C:\n  e: Engine\n  def a(self): self.e.stop()", ATTRIBUTE),
+    ("class C:\n  e: Engine | None = None\n  def a(self): self.e.stop()", ATTRIBUTE),
+    ("class C:\n  def __init__(self): self.e: Engine = unknown()\n  def a(self): self.e.stop()", ATTRIBUTE),
+    ("class C:\n  def __init__(self, e: Engine): self.e = e\n  def a(self): self.e.stop()", ATTRIBUTE),
+    ("class C:\n  def __init__(self, e: Engine): self.e: Engine = e\n  def a(self): self.e.stop()", ATTRIBUTE),
+    ("class C:\n  e: Engine\n  def __init__(self, e: Engine): self.e = e\n  def a(self): self.e.stop()", ATTRIBUTE),
+    ("class C:\n  e = None\n  def __init__(self, e: Engine): self.e = e\n  def a(self): self.e.stop()", ATTRIBUTE),
+    ("def f(e: Engine):\n  d = e\n  d.stop()", ATTRIBUTE),
+]
+
+
+@pytest.mark.parametrize(("code", "rule"), DECLARED)
+def test_what_is_declared_to_be_an_instance_is_followed(code: str, rule: Rule, exports: Exports) -> None:
+    """A parameter, variable or attribute whose only type is a new class is looked at as an instance of it."""
+    assert [rule] == [one.rule for one in linted(ALL + code, exports)]
+
+
+RESULTS: list[tuple[str, Rule]] = [
+    ("make().stop()", ATTRIBUTE),
+    ("make().run()", ARGUMENTS),
+    ("make().work(1)", AWAIT),
+    ("e = make()\ne.stop()", ATTRIBUTE),
+    ("e = quoted()\ne.stop()", ATTRIBUTE),
+    ("either().stop()", ATTRIBUTE),
+    ("thing().stop()", ATTRIBUTE),
+    ("kept().stop()", ATTRIBUTE),
+    ("async def f():\n  (await amake()).stop()", ATTRIBUTE),
+    ("async def f():\n  e = await amake()\n  e.stop()", ATTRIBUTE),
+    ("class C:\n  async def a(self): self.e = await amake()\n  def b(self): self.e.stop()", ATTRIBUTE),
+    ("async def f():\n  e = await begun()\n  e.stop()", ATTRIBUTE),
+    ("Engine('a').twin().stop()", ATTRIBUTE),
+    ("e: Engine = make()\ne.stop()", ATTRIBUTE),
+]
+
+
+@pytest.mark.parametrize(("code", "rule"), RESULTS)
+def test_what_a_function_gives_is_followed(code: str, rule: Rule, exports: Exports) -> None:
+    """The result of a function that says which class it is of is looked at as an instance of it."""
+    assert [rule] == [one.rule for one in linted(ALL + code, exports)]
+
+
+OPEN = [
+    "def f(e: Engine): e.run(1); e.name; e.work",
+    "def f(e: Engine):\n  e = other()\n  e.stop()",
+    "def f(e: Engine):\n  for e in x: e.stop()",
+    "def f(e: Engine):\n  def g():\n    nonlocal e\n    e = other()\n  e.stop()",
+    "def f(*e: Engine, **d: Engine): e.stop(); d.stop()",
+    "def f(e: Engine | Open): e.stop()",
+    "def f(e: Engine | Other | None): e.stop()",
+    "def f(e: Union[Engine, Other]): e.stop()",
+    "def f(e: list[Engine], d: type[Engine], c: Literal['Engine']): e.stop(); d.stop(); c.stop()",
+    "def f(e: 'not a type'): e.stop()",
+    "def f(e: Open): e.stop()",
+    "def f(e: Other): e.stop()",
+    "def f(e: Shape, d: Base): e.stop(); d.stop()",
+    "def f(e: Engine): e()\nEngine('a')()",
+    "def f(e: Engine):\n  e.stop()  # type: ignore[attr-defined]\n  e.stop()",
+    "def f(e: Engine):\n  if e.stop():  # pyright: ignore\n    e.stop()",
+    "def f(e: make): e.stop(); e(1)",
+    "def f(e: Engine):\n  if isinstance(e, Sub): e.stop()",
+    "def f(e: Engine):\n  known = isinstance(e, Sub)\n  known and e.stop()",
+    "def f(e: Engine):\n  if is_sub(e): e.stop()",
+    "def f(e: Engine):\n  match e:\n    case Sub(): e.stop()",
+    "def f(e: Engine):\n  if type(e) is Sub: e.stop()",
+    "def f(e: Engine):\n  if hasattr(e, 'stop'): e.stop()",
+    "def f(e: Engine):\n  getattr(e, 'stop', None) and e.stop()",
+    "def f(e: Engine):\n  e.stop = 1\n  e.stop",
+    "e: Engine = Sub('a') if x else other()\ne.stop()",
+    "e: Engine = Mock()\ne.stop()",
+    "e: Engine = Sub('a')\ne.more()",
+    "e: Engine | None = None\ndef f():\n  global e\n  e = other()\n  e.stop()",
+    "e: Engine\ne = other()\ne.stop()",
+    "e: make() = other()\ne.stop()",
+    "class C:\n  Engine = 1\n  e: Engine\n  def a(self): self.e.stop()",
+    "class C:\n  e: Engine\n  def a(self): self.e = other()\n  def b(self): self.e.stop()",
+    "class C:\n  e: Engine = Field()\n  def a(self): self.e.stop()",
+    "class C:\n  e: Engine\n  def a(self): isinstance(self.e, Sub) and self.e.stop()",
+    "class C:\n  e: Engine\n  e = other()\n  def a(self): self.e.stop()",
+    "class C:\n  e: Engine\nclass D(C):\n  def a(self): self.e.stop()",
+    "class C:\n  def __init__(self, e: Engine): self.e = e\n  def a(self): self.e = 1\n  def b(self): self.e.stop()",
+    "class C:\n  e = other()\n  def __init__(self, e: Engine): self.e = e\n  def b(self): self.e.stop()",
+    "class C:\n  def e(self): ...\n  def __init__(self, e: Engine): self.e = e\n  def b(self): self.e.stop()",
+    "class C:\n  def __init__(self, e: Engine): self.e = e\n  def a(self):\n    if hasattr(self.e, 'x'): self.e.stop()",
+    "class C:\n  def a(self): self.e = Engine('a')\n  def b(self):\n    if hasattr(self.e, 'stop'): self.e.stop()",
+    "a: Engine = b\nb: Engine = a",
+    "several().stop(); many().stop(); entered().stop(); replaced().stop(); nothing().stop(); lost().stop()",
+    "shape().stop(); begun().close(); x = run(amake())\nx.stop()",
+    "async def f():\n  e = await remade()\n  run(e.work(1))",
+    "chosen(1).more(); yields().stop(); thing().__doc__",
+    "async def f():\n  (await odd()).stop()",
+    "e = make()\nassert isinstance(e, Sub)\ne.more()",
+    "e = make()\ne = other()\ne.stop()",
+    "Sub('a').twin().more()",
+    "async def f():\n  (await amake()).run(1)\n  e = amake()\n  await e",
+]
+
+
+@pytest.mark.parametrize("code", OPEN)
+def test_what_may_be_more_than_it_is_declared_is_left_alone(code: str, exports: Exports) -> None:
+    """Nothing is told of what may be bound otherwise, of several classes, or of one that the file asks for."""
+    assert [] == linted(ALL + code, exports)
+
+
+def test_an_instance_that_was_found_asks_nothing_of_its_function(exports: Exports) -> None:
+    """Names in a finding tell how the instance was come by, and the class it is of."""
+    assert [("old.make().stop", "new.core.Engine"), ("old.Engine.stop", "new.core.Engine")] == [
+        (one.old, one.new) for one in linted(f"{ALL}make().stop()\ndef f(e: Engine): e.stop()", exports)
+    ]
 
 
 def test_a_finding_says_what_to_do(exports: Exports) -> None:

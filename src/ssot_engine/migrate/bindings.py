@@ -48,6 +48,15 @@ class ImportAt(NamedTuple):
     block: Sequence[ast.stmt]
 
 
+class Typed(NamedTuple):
+    """A parameter for one value, or the target of an assignment, that is given a type."""
+
+    node: ast.arg | ast.AnnAssign
+    #: Where it stands, and where the names of its type are looked up.
+    scope: Scope
+    outer: Scope
+
+
 class Bindings:
     """What one walk over a module's tree tells of its names."""
 
@@ -59,6 +68,8 @@ class Bindings:
         self.strings: list[ast.Constant] = []
         #: Every f-string.
         self.joined: list[ast.JoinedStr] = []
+        #: Everything that is given a type.
+        self.typed: list[Typed] = []
         #: Every try statement.
         self.tries: list[ast.Try | ast.TryStar] = []
         #: Every name that is declared `global` or `nonlocal` somewhere.
@@ -110,7 +121,7 @@ class Bindings:
         return self._names
 
     def parent(self, node: ast.AST) -> ast.AST | None:
-        """What a name, attribute, call, subscript or string is directly part of; None for any other node."""
+        """What a name, attribute, call, `await`, subscript or string is directly part of; None for any other node."""
         return self._parents.get(node)
 
     def is_annotation(self, string: ast.Constant) -> bool:
@@ -210,6 +221,8 @@ class Bindings:
             own.bound[argument.arg] += 1
             if argument.annotation is not None:
                 self._annotation(argument, argument.annotation, outer)
+                if argument is not node.vararg and argument is not node.kwarg:
+                    self.typed.append(Typed(argument, own, outer))
 
     def _class(self, node: ast.ClassDef, scope: Scope) -> None:
         scope.bound[node.name] += 1
@@ -233,6 +246,7 @@ class Bindings:
 
     def _annotated(self, node: ast.AnnAssign, scope: Scope) -> None:
         self._annotation(node, node.annotation, scope)
+        self.typed.append(Typed(node, scope, scope))
         if isinstance(node.target, ast.Name) and not node.simple and node.value is None:
             # (name): int binds nothing.
             self._names.setdefault(node.target.id, []).append((node.target, scope))
@@ -351,7 +365,7 @@ _FIELDS = {one: tuple(field for field in one._fields if field not in _PLAIN) for
 _FIELDS |= {ast.Global: (), ast.Nonlocal: (), ast.alias: ()}
 
 #: Whose `parent` is kept.
-_WITH_PARENT = frozenset({ast.Name, ast.Attribute, ast.Call, ast.Constant, ast.JoinedStr, ast.Subscript})
+_WITH_PARENT = frozenset({ast.Name, ast.Attribute, ast.Call, ast.Await, ast.Constant, ast.JoinedStr, ast.Subscript})
 
 _HANDLERS: dict[type[ast.AST], Callable[..., None]] = {
     ast.Name: Bindings._name,

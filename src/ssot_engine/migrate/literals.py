@@ -53,18 +53,22 @@ class Chain(NamedTuple):
 
 def chains_in(text: str) -> list[Chain]:
     """The dotted names of a type, in their order; none if the text is no type."""
-    stripped = text.strip()
-    try:
-        with warnings.catch_warnings():
-            # About invalid escapes in strings of the type.
-            warnings.simplefilter("ignore")
-            tree = ast.parse(stripped, mode="eval")
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return []
-    if not all(isinstance(node, _OF_TYPES) for node in ast.walk(tree.body)):
+    tree = expression_in(text)
+    if tree is None or not all(isinstance(node, _OF_TYPES) for node in ast.walk(tree)):
         return []
     begin = len(text[: len(text) - len(text.lstrip())].encode())
-    return sorted(_chains(tree.body, text.encode(), begin), key=lambda one: one.offset or 0)
+    return sorted(_chains(tree, text.encode(), begin), key=lambda one: one.offset or 0)
+
+
+def expression_in(text: str) -> ast.expr | None:
+    """What a text says as an expression, spaces around it left out; None if it is none."""
+    try:
+        with warnings.catch_warnings():
+            # About invalid escapes in its strings.
+            warnings.simplefilter("ignore")
+            return ast.parse(text.strip(), mode="eval").body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
 
 
 def _chains(tree: ast.expr, text: bytes, begin: int) -> Iterator[Chain]:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import ast
 import difflib
 
+import msgspec
+
 from ssot_engine.migrate.bindings import Bindings, Scope
 from ssot_engine.migrate.draft import Draft
 from ssot_engine.migrate.findings import Rule
 from ssot_engine.migrate.linting.arguments import shown, wrong_arguments
 from ssot_engine.migrate.linting.awaiting import misuse
+from ssot_engine.migrate.linting.instances import Declared, declared, is_doubted, is_told
 from ssot_engine.migrate.linting.taken import Bound, Meanings, Taken, bound_names, taken
-from ssot_engine.migrate.linting.variables import variable_of
+from ssot_engine.migrate.linting.variables import Variable, variable_of
 from ssot_engine.migrate.static.answers import Answer, Definition
 from ssot_engine.migrate.static.exports import Exports
 from ssot_engine.migrate.words import wrong_call
@@ -27,13 +30,15 @@ def lint_uses(draft: Draft, exports: Exports) -> None:
     """
     meanings = Meanings(draft, exports)
     lint = _Lint(draft, exports, meanings)
-    followed: set[tuple[str, Scope]] = set()
+    bounds: dict[tuple[str, Scope], Bound] = {}
     for bound in bound_names(draft, meanings):
         lint.check_bound(bound)
-        if (bound.local, bound.owner) not in followed:
-            followed.add((bound.local, bound.owner))
-            for one in taken(draft, meanings, bound):
-                lint.check(one)
+        bounds.setdefault((bound.local, bound.owner), bound)
+    for bound in bounds.values():
+        for one in taken(draft, meanings, bound):
+            lint.check(one)
+    for typed in declared(draft, meanings, bounds):
+        lint.check_declared(typed)
 
 
 class _Lint:
@@ -44,6 +49,8 @@ class _Lint:
         self._bindings: Bindings = draft.bindings
         self._exports = exports
         self._meanings = meanings
+        #: Reads of variables that were followed.
+        self._read: set[ast.expr] = set()
 
     # ------------------------------------------------------------------- what is imported
 
@@ -73,17 +80,41 @@ class _Lint:
         if (name := self._patched(one.node)) is not None:
             self._check_name(one.node, f"{one.written}.{name}", f"{one.new}.{name}")
 
+    def check_declared(self, one: Declared) -> None:
+        """What a variable holds that is declared to hold an instance."""
+        if one.taken.definition is not None:
+            self._follow_variable(one.taken, one.taken.definition, one.variable)
+
+    def _follow_instance(self, one: Taken, meant: Definition, *, is_exact: bool) -> None:
+        """Look at what is done to an instance, and to each variable it is given to.
+
+        `is_exact` if it is of that very class, and none that derives from it.
+        """
+        self._follow(one, meant, on_class=False)
+        variable = variable_of(self._bindings, one.node, one.scope)
+        if variable is not None and (is_exact or not is_doubted(self._draft, variable)):
+            self._follow_variable(one, meant, variable, is_exact=is_exact)
+
+    def _follow_variable(self, one: Taken, meant: Definition, variable: Variable, *, is_exact: bool = False) -> None:
+        for load, scope in variable.loads:
+            if load not in self._read:
+                self._read.add(load)
+                self._follow_instance(one._replace(node=load, scope=scope), meant, is_exact=is_exact)
+
     def _follow(self, one: Taken, meant: Definition, *, on_class: bool) -> None:
         """Go along the attributes behind a class, an instance or a function, and look at what is done to the last."""
-        is_method = False
+        is_method, is_instance = False, not on_class and meant.is_class
         while isinstance(outer := self._bindings.parent(one.node), ast.Attribute):
             found = self._attribute(one, outer, outer.attr, meant, on_class=on_class)
             if found is None or not isinstance(outer.ctx, ast.Load):
                 return
-            is_method, meant = not found.is_class, found
+            if found.dotted.rpartition(".")[0] != meant.dotted:
+                # What a class inherits may give an instance of its own.
+                found = msgspec.structs.replace(found, returns="")
+            is_method, is_instance, meant = not found.is_class, False, found
             one = one._replace(node=outer, written=f"{one.written}.{outer.attr}")
         call = self._bindings.parent(one.node)
-        if isinstance(call, ast.Call) and call.func is one.node:
+        if isinstance(call, ast.Call) and call.func is one.node and not is_instance:
             self._call(one, call, meant, instance_first=is_method and on_class and meant.takes_instance)
         elif meant.is_class and (name := self._patched(one.node)) is not None:
             self._attribute(one, one.node, name, meant, on_class=on_class)
@@ -103,10 +134,18 @@ class _Lint:
 
     def _is_provided(self, at: ast.expr, name: str) -> bool:
         """Whether the file sets the attribute on the same name, or asks first whether it is there."""
-        root = at.value if isinstance(at, ast.Attribute) else at
-        others = self._bindings.names(root.id) if isinstance(root, ast.Name) else ()
-        outers = [self._bindings.parent(other) for other, _ in others]
+        others = self._alike(at.value if isinstance(at, ast.Attribute) else at)
+        outers = [self._bindings.parent(other) for other in others]
         return any(_sets(outer) == name or _asks(outer) == name for outer in outers)
+
+    def _alike(self, node: ast.expr) -> list[ast.expr]:
+        """The names that are spelt like a name, or the attributes that are like an attribute of a name."""
+        if isinstance(node, ast.Name):
+            return [other for other, _ in self._bindings.names(node.id)]
+        if not isinstance(node, ast.Attribute):
+            return []
+        outers = (self._bindings.parent(inner) for inner in self._alike(node.value))
+        return [outer for outer in outers if isinstance(outer, ast.Attribute) and outer.attr == node.attr]
 
     def _patched(self, node: ast.expr) -> str | None:
         """The attribute that a call patches on what is its first argument."""
@@ -131,10 +170,17 @@ class _Lint:
             where = "" if _is_in_async(one.scope) else ", in a function that is async itself"
             self._tell(one, call, Rule.NOT_AWAITED, meant, f"await this call{where}: it gives a coroutine, {what}")
         if meant.is_class:
-            self._follow(one._replace(node=call), meant, on_class=False)
-            variable = variable_of(self._bindings, call, one.scope)
-            for load, scope in () if variable is None else variable.loads:
-                self._follow(one._replace(node=load, scope=scope), meant, on_class=False)
+            self._follow_instance(one._replace(node=call), meant, is_exact=True)
+        elif (returned := self._exports.returned(meant)) is not None and is_told(returned):
+            self._follow_result(one, call, meant, returned)
+
+    def _follow_result(self, one: Taken, call: ast.Call, called: Definition, returned: Definition) -> None:
+        """Look at what is done to the instance that a call gives, once it is awaited if it has to be."""
+        awaited = self._bindings.parent(call)
+        result = call if not called.is_async else awaited if isinstance(awaited, ast.Await) else None
+        if result is not None:
+            one = one._replace(node=result, written=f"{one.written}()", new=returned.dotted)
+            self._follow_instance(one, returned, is_exact=False)
 
     def _misuse(self, one: Taken, call: ast.Call) -> str:
         """What is done to the coroutine of a call; where the old call gave none, anything but awaiting it is wrong."""

@@ -38,12 +38,17 @@ class Definition(msgspec.Struct, frozen=True, kw_only=True):
     module: str
     name: str
     is_class: bool = False
+    #: Whether a class says that it is there to be derived from, or only what others look like.
+    is_abstract: bool = False
     #: Whether a call of it gives a coroutine, which does nothing until it is awaited.
     is_async: bool = False
     #: Of a function of a class: whether a call on the class itself has to give the instance first.
     takes_instance: bool = False
     #: None if they cannot be known: an unknown decorator, metaclass or base could change them.
     parameters: Parameters | None = None
+    #: Of a function: the class its result is an instance of, as its module names it; "" if it does not say.
+    #: The result of one that is async is what awaiting it gives.
+    returns: str = ""
     #: What a class and its instances have, as far as it is known.
     attributes: Mapping[str, Definition] = {}
     #: Whether it may have more attributes than these; so has all that is no class.

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
 
+from ssot_engine.migrate.literals import dotted_name
 from ssot_engine.migrate.static.ancestry import (
     OF_EVERY_CLASS,
     UNKNOWN,
@@ -17,6 +18,7 @@ from ssot_engine.migrate.static.ancestry import (
     of_metaclass,
     uncertain,
 )  # fmt: skip
+from ssot_engine.migrate.static.annotations import class_in, unquoted
 from ssot_engine.migrate.static.answers import Answer, Definition, Parameters
 from ssot_engine.migrate.static.decorators import Binds, decorated, home
 from ssot_engine.migrate.static.leads import Lead, Leads
@@ -28,6 +30,7 @@ _CLASS_DECORATORS = frozenset(
     | {f"{module}.{name}" for module in ("typing", "typing_extensions")
        for name in ("final", "runtime_checkable", "runtime", "deprecated", "dataclass_transform")}
 )  # fmt: skip
+_ABSTRACT = frozenset({"Protocol", "ABC", "ABCMeta"})
 _TO_MAKE = ("__new__", "__init_subclass__", "__class_getitem__")
 
 
@@ -55,12 +58,14 @@ class Definitions:
         if not made.is_kept or made.binds is Binds.READ:
             return Definition(module=module, name=name)
         is_given = in_class and made.binds is not Binds.NOTHING
+        is_async = not made.is_block and self._gives_coroutine(module, function)
         return Definition(
             module=module,
             name=name,
-            is_async=not made.is_block and self._gives_coroutine(module, function),
+            is_async=is_async,
             takes_instance=in_class and made.binds is Binds.INSTANCE and function.node.name not in _TO_MAKE,
             parameters=of_function(function.node, drops_first=is_given),
+            returns="" if made.is_block else _returned(function, is_async=is_async),
         )
 
     def _gives_coroutine(self, module: str, function: Function) -> bool:
@@ -84,10 +89,18 @@ class Definitions:
             module=module,
             name=name,
             is_class=True,
+            is_abstract=self._is_abstract(module, meaning.node),
             parameters=None if made.has_odd_calls else made.parameters,
             attributes={**OF_EVERY_CLASS, **made.attributes},
             is_open=made.is_open,
         )
+
+    def _is_abstract(self, module: str, node: ast.ClassDef) -> bool:
+        metaclass = [one.value for one in node.keywords if one.arg == "metaclass"]
+        parts = [_unquoted(part) or part for part in (*node.bases, *metaclass)]
+        # A copy of `Protocol` for older interpreters is called the same, wherever it is from.
+        names = [name for part in parts for name in (dotted_name(part) or "", home(self._leads, module, part))]
+        return any(name.rpartition(".")[2] in _ABSTRACT for name in names)
 
     def _ancestry(self, module: str, name: str, meaning: Class) -> Ancestry:
         key = module, name
@@ -206,7 +219,8 @@ class _Builder:
             own.setdefault(name, blank)
         hides = slots is None or None in on_instances | on_class | from_outside
         own = {self._mangled(name): one for name, one in own.items()}
-        return own, hides or not own.keys().isdisjoint(("__getattr__", "__getattribute__"))
+        known = own.keys() | self._body.for_checkers.keys()
+        return own, hides or not known.isdisjoint(("__getattr__", "__getattribute__"))
 
     def _mangled(self, name: str) -> str:
         is_private = name.startswith("__") and not name.endswith("__")
@@ -308,11 +322,19 @@ def _functions(bounds: Iterable[object]) -> Iterator[Function]:
         yield from (one for one in getattr(bound, "meanings", ()) if isinstance(one, Function))
 
 
+def _returned(function: Function, *, is_async: bool) -> str:
+    """The class that a function's result is declared to be of."""
+    returns = None if function.is_overloaded else function.node.returns
+    if is_async is isinstance(function.node, ast.AsyncFunctionDef):
+        return class_in(returns)
+    match unquoted(returns):
+        # Coroutine[…, …, X] of a function that gives one without being async.
+        case ast.Subscript(slice=ast.Tuple(elts=[_, _, result])):
+            return class_in(result)
+    return ""
+
+
 def _unquoted(node: ast.expr | None) -> ast.expr | None:
     """An annotation or base without quotes, and without what stands in brackets."""
-    if isinstance(node, ast.Constant) and isinstance(node.value, str):
-        try:
-            node = ast.parse(node.value.strip(), mode="eval").body
-        except SyntaxError:
-            return None
+    node = unquoted(node)
     return node.value if isinstance(node, ast.Subscript) else node

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from ssot_engine.migrate.literals import expression_in
 from ssot_engine.migrate.static.answers import Answer, Definition, Parameters
 from ssot_engine.migrate.static.classes import Definitions
 from ssot_engine.migrate.static.leads import Leads
@@ -70,6 +71,11 @@ class Exports:
         if dotted not in self._defined:
             self._defined[dotted] = self._define(dotted)
         return self._defined[dotted]
+
+    def returned(self, function: Definition) -> Definition | None:
+        """What a function says that its result is an instance of; None: not known."""
+        named = expression_in(function.returns)
+        return None if named is None else self._definitions.of(self._leads.expression(function.module, named))
 
     def _define(self, dotted: str) -> Definition | None:
         lead, rest = self._leads.of(dotted)

@@ -22,6 +22,8 @@ class Function(NamedTuple):
 
     node: ast.FunctionDef | ast.AsyncFunctionDef
     facts: BodyFacts
+    #: Whether others of its name stand before it, which say what it gives for what.
+    is_overloaded: bool = False
 
 
 class Class(NamedTuple):
@@ -139,7 +141,9 @@ class Outline:
 
     def _function(self, node: ast.FunctionDef | ast.AsyncFunctionDef, names: _Names) -> None:
         facts, node.body = body_facts(node), []
-        names[node.name] = Bound((Function(node, facts),))
+        before = names.get(node.name)
+        is_overloaded = before is not None and any(isinstance(one, Function) for one in before.meanings)
+        names[node.name] = Bound((Function(node, facts, is_overloaded),))
 
     def _class(self, node: ast.ClassDef, names: _Names) -> None:
         body, node.body = Outline(node.body, self._package, is_stub=self.is_stub), []
