@@ -412,6 +412,14 @@ def test_an_instance_that_was_found_asks_nothing_of_its_function(exports: Export
     ]
 
 
+def test_where_no_name_is_close_some_are_listed(exports: Exports) -> None:
+    """What a class has is told in the order of its source, without what every class has."""
+    [finding] = linted(f"{ALL}Engine('n').configure()", exports)
+    had = "limit, run, go, work, made, free and 3 more"
+    told = f"new.core.Engine has no attribute 'configure'; use what it has ({had}), or remove this use"
+    assert told == finding.todo
+
+
 def test_a_finding_says_what_to_do(exports: Exports) -> None:
     """Findings name the old and the new, and say the change; an entry whose behaviour changed adds why."""
     code = f"{ALL}async def f():\n  Changed(config=1).works()\n  x = fetch('k')\n  x.v\n"

@@ -21,6 +21,7 @@ from ssot_engine.migrate.words import wrong_call
 
 # What patches an attribute that has to be there, and the keyword that says it need not.
 _PATCHES = {"object": "create", "setattr": "raising", "delattr": "raising"}
+_MOST_SHOWN = 6
 
 
 def lint_uses(draft: Draft, exports: Exports) -> None:
@@ -216,10 +217,16 @@ def _asks(node: ast.AST | None) -> str | None:
 def _lacks(name: str, meant: Definition, *, is_on_instances: bool) -> str:
     if is_on_instances:
         return f"{meant.dotted} itself has no attribute {name!r}; ask one of its instances for it"
-    public = [one for one in meant.attributes if not one.startswith("_")]
+    public = [one for one, its in meant.attributes.items() if not one.startswith("_") and its.module != "builtins"]
     close = " or ".join(map(repr, difflib.get_close_matches(name, public, n=2)))
-    advice = f"use {close}, or remove this use" if close else "remove this use, or do it in another way"
-    return f"{meant.dotted} has no attribute {name!r}; {advice}"
+    advice = f"use {close}" if close else f"use what it has ({_some(public)})"
+    return f"{meant.dotted} has no attribute {name!r}; {advice}, or remove this use"
+
+
+def _some(names: list[str]) -> str:
+    """The first of some names, and how many more there are."""
+    more = f" and {len(names) - _MOST_SHOWN} more" if len(names) > _MOST_SHOWN else ""
+    return f"{', '.join(names[:_MOST_SHOWN]) or 'nothing public'}{more}"
 
 
 def _is_in_async(scope: Scope) -> bool:
