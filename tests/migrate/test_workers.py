@@ -72,6 +72,17 @@ def test_names_to_rename_reach_the_process(tmp_path: Path) -> None:
     assert b"New as Old" not in b"".join(edit.new for edit in found.edits)
 
 
+def test_modules_of_the_working_folder_are_not_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process runs no file of the folder it is started in, whatever module of the library it is named like."""
+    every = jobs(tmp_path, {"a.py": CONSUMER})
+    for name in ("signal.py", "sitecustomize.py", "pickle.py", "ssot_engine.py"):
+        (tmp_path / name).write_text(f"open('ran', 'a').write({name!r})\n")
+    monkeypatch.chdir(tmp_path)
+    (found,) = done(every, Task(lookup=Lookup(table(OLD))))
+    assert 1 == len(found.findings)
+    assert not (tmp_path / "ran").exists()
+
+
 @pytest.mark.usefixtures("nobody_is_left")
 def test_file_that_ends_its_process_is_a_problem(tmp_path: Path) -> None:
     """The file a process dies of is told; the others of its portion are examined."""

@@ -21,7 +21,8 @@ from ssot_engine.migrate.static.exports import Exports
 #: Bytes of source that are sent to a process at a time.
 _CHUNK_BYTES = 400_000
 
-# Its path is set before anything is imported, and an interrupt is left to the process that started it.
+# Started with -P, or modules of the working folder would be imported before its path is set. An interrupt is left to
+# the process that started it.
 _START = """import signal, sys
 signal.signal(signal.SIGINT, signal.SIG_IGN)
 sys.path[:] = {path!r}
@@ -158,7 +159,7 @@ class _Worker:
 
     def __init__(self, task: Task) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-c", _START.format(path=sys.path)],
+            [sys.executable, "-P", "-c", _START.format(path=sys.path)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )
