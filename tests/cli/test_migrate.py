@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import shlex
 import signal
@@ -180,6 +181,29 @@ def test_several_paths_are_rolled_back(host: Path, command: Command) -> None:
     assert 1 == len(command("migrate", "status", *paths).stdout.splitlines())
     assert 0 == command("migrate", "rollback", *paths).exit_code
     assert before == digests(host)
+
+
+def test_paths_within_each_other_are_rolled_back_once(host: Path, command: Command) -> None:
+    """A path that is given twice, or is in another one, does not reach the apply before the last."""
+    command("migrate", "apply", str(host))
+    between = digests(host)
+    (host / "more.py").write_text(OLD)
+    command("migrate", "apply", str(host))
+    assert 0 == command("migrate", "rollback", str(host), f"{host}/../host", str(host / "routes.py")).exit_code
+    assert {**between, "more.py": hashlib.sha256(OLD.encode()).hexdigest()} == digests(host)
+
+
+def test_a_folder_whose_name_is_no_text(tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In JSON the bytes that are no text are escaped, as they are elsewhere."""
+    folder = tmp_path / os.fsdecode(b"\xff")
+    folder.mkdir()
+    (folder / "routes.py").write_text(OLD)
+    monkeypatch.chdir(folder)
+    applied = json.loads(command("migrate", "apply", ".", "--json").stdout)
+    assert f"{tmp_path}/\\udcff/.ssot-engine/migrate/0001.journal" == applied["applied"]["journal"]
+    (past,) = json.loads(command("migrate", "status", ".", "--json").stdout)
+    assert applied["applied"]["journal"] == past["journal"]
+    assert 0 == command("migrate", "rollback", str(folder), "--json").exit_code
 
 
 def test_an_edited_file_is_refused(host: Path, command: Command) -> None:

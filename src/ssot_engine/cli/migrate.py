@@ -20,6 +20,7 @@ from ssot_engine.errors import ConfigError, RequestError
 from ssot_engine.legacy.table import load_table, shipped_table
 from ssot_engine.migrate.applying import apply as applying
 from ssot_engine.migrate.applying.patch import patch
+from ssot_engine.migrate.applying.store import real
 from ssot_engine.migrate.lookup import Lookup
 from ssot_engine.migrate.reporting.baseline import Compared, compare, write_baseline
 from ssot_engine.migrate.reporting.sarif import sarif
@@ -150,7 +151,14 @@ def roll_back(paths: Sequence[Path], *, discard_edits: bool, as_json: bool) -> i
 
 def _applied_at(paths: Sequence[Path]) -> Sequence[Path]:
     """Those with an apply to roll back; the first if there is none, which says so."""
-    return paths if len(paths) == 1 else [path for path in paths if applying.past(path)] or paths[:1]
+    outer = _outermost(paths)
+    return outer if len(outer) == 1 else [path for path in outer if applying.past(path)] or outer[:1]
+
+
+def _outermost(paths: Sequence[Path]) -> Sequence[Path]:
+    """Those that are in no other: after that one, it would be the apply before that is rolled back."""
+    places = {real(path): path for path in paths}
+    return [path for place, path in places.items() if places.keys().isdisjoint(place.parents)]
 
 
 def _rolled_back(path: Path, discard_edits: bool) -> applying.Applied:
