@@ -17,7 +17,9 @@ import yaml
 from command import Command, started
 
 from ssot_engine.cli.app import app
+from ssot_engine.cli.migrate import Asked, patches, scanned_by
 from ssot_engine.legacy.census import Counting, Site, Tally, append
+from ssot_engine.migrate.findings import Problem
 
 FACTORY = "netra_backend.app.agents.supervisor.execution_engine_factory"
 UNIFIED = "netra_backend.app.agents.execution_engine_unified_factory"
@@ -125,6 +127,33 @@ def test_diff_applies_with_git(host: Path, command: Command, monkeypatch: pytest
     git(host, "checkout", "-q", ".")
     command("migrate", "apply", ".")
     assert by_git == digests(host)
+
+
+def test_diff_applies_in_a_folder_below(host: Path, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From a folder within the work tree too, where git goes by its top and would skip names from elsewhere."""
+    (host / "sub").mkdir()
+    (host / "link").symlink_to("sub")
+    (host / "sub" / "deep.py").write_text(OLD)
+    git(host, "init", "-q")
+    for folder, given in (("sub", "."), (".", "link/deep.py")):
+        monkeypatch.chdir(host / folder)
+        ended = command("migrate", "diff", given)
+        subprocess.run(["git", "apply", "-"], input=ended.stdout_bytes, check=True)
+        assert NEW == (host / "sub" / "deep.py").read_text()
+        (host / "sub" / "deep.py").write_text(OLD)
+
+
+def test_diff_of_files_that_changed_since_the_scan(host: Path) -> None:
+    """A file that is gone or another by then is a problem; the patches of the others are whole."""
+    for name in ("changed.py", "gone.py"):
+        (host / name).write_text(OLD)
+    scanned = scanned_by(Asked(paths=(host,)))
+    (host / "changed.py").write_text(f"import os\n{OLD}")
+    (host / "gone.py").unlink()
+    problems: list[Problem] = []
+    assert [True] == [name.endswith("routes.py") for name, _ in patches(scanned, problems)]
+    reasons = {Path(one.path).name: one.reason for one in problems}
+    assert {"changed.py": "was changed since it was scanned; scan again", "gone.py": "is gone; scan again"} == reasons
 
 
 def test_apply_and_rollback(host: Path, command: Command) -> None:
