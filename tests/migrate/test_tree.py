@@ -226,6 +226,18 @@ def test_folder_without_rights_is_a_problem(tmp_path: Path) -> None:
     assert [Problem(path=str(tmp_path / "a"), reason=reason)] == tree.problems
 
 
+def test_what_may_be_a_script_and_cannot_be_read_is_told(tmp_path: Path) -> None:
+    """A file without an ending whose first line cannot be read is left alone, and not without a word."""
+    plant(tmp_path, "a.py", "b", "c.py")
+    tree = Tree([tmp_path])
+    names = tree.names()
+    next(names)
+    (tmp_path / "b").unlink()
+    assert [f"{tmp_path}/c.py"] == list(names)
+    reason = "may be a script, but cannot be read: No such file or directory"
+    assert [LeftAlone(path=f"{tmp_path}/b", reason=reason)] == tree.left_alone
+
+
 def test_folder_that_vanishes_is_a_problem(tmp_path: Path) -> None:
     """A folder that is gone when its turn comes is told, and the others are looked at."""
     plant(tmp_path, "a/b.py", "c/d.py", "e/f.py")

@@ -100,7 +100,7 @@ class Tree:
                     yield _Folder(path, below, real)
             elif entry.is_symlink():
                 self._link(path, name)
-            elif _is_looked_at(name, path, entry) and self._is_taken(path, below, real):
+            elif self._is_looked_at(path, entry) and self._is_taken(path, below, real):
                 yield path
 
     def _is_entered(self, path: str, below: str, name: str) -> bool:
@@ -109,6 +109,18 @@ class Tree:
         if (reason := _left_out(name)) is not None:
             self._leave(path, reason)
         return reason is None
+
+    def _is_looked_at(self, path: str, entry: os.DirEntry[str]) -> bool:
+        """Whether its name or its first line says so."""
+        if entry.name.endswith(_LOOKED_AT):
+            return entry.is_file(follow_symlinks=False)
+        if "." in entry.name or not entry.is_file(follow_symlinks=False):
+            return False
+        try:
+            return _is_script(path)
+        except OSError as error:
+            self._leave(path, f"may be a script, but cannot be read: {error.strerror}")
+            return False
 
     def _is_taken(self, path: str, below: str, real: str) -> bool:
         return self._is_shown(path) and not self._is_excluded(path, below) and self._is_new(real)
@@ -154,13 +166,10 @@ class Tree:
         self.problems.append(Problem(path=_printable(path), reason=reason))
 
 
-def is_script(file: str) -> bool:
+def _is_script(file: str) -> bool:
     """Whether the first line of a file calls Python."""
-    try:
-        with open(file, "rb", buffering=0) as stream:
-            first = stream.read(200).split(b"\n", 1)[0]
-    except OSError:
-        return False
+    with open(file, "rb", buffering=0) as stream:
+        first = stream.read(200).split(b"\n", 1)[0]
     return first.startswith(b"#!") and b"python" in first
 
 
@@ -208,12 +217,6 @@ def _printable(path: str) -> str:
 def _sorted_as(entry: os.DirEntry[str]) -> str:
     """What puts entries in the order their whole paths have."""
     return f"{entry.name}/" if entry.is_dir(follow_symlinks=False) else entry.name
-
-
-def _is_looked_at(name: str, path: str, entry: os.DirEntry[str]) -> bool:
-    if name.endswith(_LOOKED_AT):
-        return entry.is_file(follow_symlinks=False)
-    return "." not in name and entry.is_file(follow_symlinks=False) and is_script(path)
 
 
 def _left_out(name: str) -> str | None:
