@@ -38,11 +38,7 @@ def _name(bindings: Bindings, target: ast.Name, scope: Scope) -> Variable | None
     owner = bindings.where(target.id, scope)
     if owner is None or owner.is_class or owner.bound[target.id] != 1:
         return None
-    loads = tuple(
-        (use, inner)
-        for use, inner in bindings.names(target.id)
-        if isinstance(use.ctx, ast.Load) and bindings.where(target.id, inner) is owner
-    )
+    loads = tuple(one for one in bindings.meaning(target.id, owner) if isinstance(one[0].ctx, ast.Load))
     return Variable(target.id, loads, is_local=not owner.is_module)
 
 
