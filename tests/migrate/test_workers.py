@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import signal
+import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -115,6 +117,20 @@ def test_file_that_vanishes_is_a_problem(tmp_path: Path) -> None:
 def test_without_processes_files_are_examined_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where no process can be started, this one does the work."""
     monkeypatch.setattr(sys, "executable", "/bin/false")
+    found = done(jobs(tmp_path, {"a.py": CONSUMER, "b.py": CONSUMER}), Task(lookup=Lookup(table(OLD))))
+    assert [1, 1] == [len(one.findings) for one in found]
+
+
+@pytest.mark.parametrize("number", [errno.EAGAIN, errno.ENOMEM, errno.EMFILE])
+def test_without_room_for_processes_files_are_examined_here(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the system has no room for one more process, this one does the work likewise."""
+
+    def refused(*args: object, **kwargs: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(subprocess, "Popen", refused)
     found = done(jobs(tmp_path, {"a.py": CONSUMER, "b.py": CONSUMER}), Task(lookup=Lookup(table(OLD))))
     assert [1, 1] == [len(one.findings) for one in found]
 
