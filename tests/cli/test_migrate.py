@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import shlex
 import signal
@@ -16,7 +17,9 @@ import yaml
 from command import Command, started
 
 from ssot_engine.cli.app import app
+from ssot_engine.cli.migrate import Asked, patches, scanned_by
 from ssot_engine.legacy.census import Counting, Site, Tally, append
+from ssot_engine.migrate.findings import Problem
 
 FACTORY = "netra_backend.app.agents.supervisor.execution_engine_factory"
 UNIFIED = "netra_backend.app.agents.execution_engine_unified_factory"
@@ -126,6 +129,33 @@ def test_diff_applies_with_git(host: Path, command: Command, monkeypatch: pytest
     assert by_git == digests(host)
 
 
+def test_diff_applies_in_a_folder_below(host: Path, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From a folder within the work tree too, where git goes by its top and would skip names from elsewhere."""
+    (host / "sub").mkdir()
+    (host / "link").symlink_to("sub")
+    (host / "sub" / "deep.py").write_text(OLD)
+    git(host, "init", "-q")
+    for folder, given in (("sub", "."), (".", "link/deep.py")):
+        monkeypatch.chdir(host / folder)
+        ended = command("migrate", "diff", given)
+        subprocess.run(["git", "apply", "-"], input=ended.stdout_bytes, check=True)
+        assert NEW == (host / "sub" / "deep.py").read_text()
+        (host / "sub" / "deep.py").write_text(OLD)
+
+
+def test_diff_of_files_that_changed_since_the_scan(host: Path) -> None:
+    """A file that is gone or another by then is a problem; the patches of the others are whole."""
+    for name in ("changed.py", "gone.py"):
+        (host / name).write_text(OLD)
+    scanned = scanned_by(Asked(paths=(host,)))
+    (host / "changed.py").write_text(f"import os\n{OLD}")
+    (host / "gone.py").unlink()
+    problems: list[Problem] = []
+    assert [True] == [name.endswith("routes.py") for name, _ in patches(scanned, problems)]
+    reasons = {Path(one.path).name: one.reason for one in problems}
+    assert {"changed.py": "was changed since it was scanned; scan again", "gone.py": "is gone; scan again"} == reasons
+
+
 def test_apply_and_rollback(host: Path, command: Command) -> None:
     """Apply rewrites and lists the rest; a second one changes nothing; rollback gives every byte back."""
     before = digests(host)
@@ -180,6 +210,29 @@ def test_several_paths_are_rolled_back(host: Path, command: Command) -> None:
     assert 1 == len(command("migrate", "status", *paths).stdout.splitlines())
     assert 0 == command("migrate", "rollback", *paths).exit_code
     assert before == digests(host)
+
+
+def test_paths_within_each_other_are_rolled_back_once(host: Path, command: Command) -> None:
+    """A path that is given twice, or is in another one, does not reach the apply before the last."""
+    command("migrate", "apply", str(host))
+    between = digests(host)
+    (host / "more.py").write_text(OLD)
+    command("migrate", "apply", str(host))
+    assert 0 == command("migrate", "rollback", str(host), f"{host}/../host", str(host / "routes.py")).exit_code
+    assert {**between, "more.py": hashlib.sha256(OLD.encode()).hexdigest()} == digests(host)
+
+
+def test_a_folder_whose_name_is_no_text(tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In JSON the bytes that are no text are escaped, as they are elsewhere."""
+    folder = tmp_path / os.fsdecode(b"\xff")
+    folder.mkdir()
+    (folder / "routes.py").write_text(OLD)
+    monkeypatch.chdir(folder)
+    applied = json.loads(command("migrate", "apply", ".", "--json").stdout)
+    assert f"{tmp_path}/\\udcff/.ssot-engine/migrate/0001.journal" == applied["applied"]["journal"]
+    (past,) = json.loads(command("migrate", "status", ".", "--json").stdout)
+    assert applied["applied"]["journal"] == past["journal"]
+    assert 0 == command("migrate", "rollback", str(folder), "--json").exit_code
 
 
 def test_an_edited_file_is_refused(host: Path, command: Command) -> None:

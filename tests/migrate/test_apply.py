@@ -239,11 +239,11 @@ def test_file_behind_a_link_to_elsewhere(tmp_path: Path) -> None:
 
 
 @contextlib.contextmanager
-def small_files() -> Iterator[None]:
-    """No file can grow beyond 64 KiB; not for longer than needed, as pytest's own output may go to a file."""
+def small_files(size_bytes: int = 1 << 16) -> Iterator[None]:
+    """No file can grow beyond a size; not for longer than needed, as pytest's own output may go to a file."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 16, before[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, before[1]))
     try:
         yield
     finally:
@@ -279,6 +279,16 @@ def test_no_room_for_the_journal(large_tree: Path) -> None:
     with small_files(), pytest.raises(ConfigError, match=told):
         apply([large_tree], files, table="t")
     assert before == contents(large_tree)
+
+
+def test_no_room_for_the_folder_of_the_journal(tmp_path: Path) -> None:
+    """If not even the folder for the journal can be prepared, nothing of it is left."""
+    paths, before = make(tmp_path)
+    files = all_examined(paths)
+    with small_files(1), pytest.raises(ConfigError, match="for journals cannot be used: file too large"):
+        apply([tmp_path], files, table="t")
+    assert before == contents(tmp_path)
+    assert not (tmp_path / ".ssot-engine").exists()
 
 
 def test_remedies_are_said() -> None:

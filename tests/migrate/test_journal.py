@@ -102,6 +102,22 @@ def test_folder_that_cannot_be_used(tmp_path: Path) -> None:
     assert before == own_files(contents(tmp_path))
 
 
+@pytest.mark.parametrize("name", [".gitignore", "lock"])
+def test_links_in_the_folder_are_not_written_through(name: str, tmp_path: Path) -> None:
+    """A link that came with a tree in the place of our own file is refused, and what it leads to stays."""
+    tree, elsewhere = tmp_path / "tree", tmp_path / "elsewhere"
+    _, before = make(tree)
+    folder = tree / ".ssot-engine" / "migrate"
+    folder.mkdir(parents=True)
+    elsewhere.write_bytes(b"mine")
+    elsewhere.chmod(0o600)
+    (folder / name).symlink_to(elsewhere)
+    with pytest.raises(ConfigError, match="for journals cannot be used"):
+        applied(tree)
+    assert before == own_files(contents(tree))
+    assert (b"mine", 0o600) == (elsewhere.read_bytes(), elsewhere.stat().st_mode & 0o777)
+
+
 def test_other_things_in_the_folder_stay(tmp_path: Path) -> None:
     """A rollback removes the folder with the last journal, unless somebody keeps something there."""
     _, before = make(tmp_path)
@@ -126,6 +142,11 @@ DAMAGES: list[tuple[Callable[[list[dict[str, object]]], object], str]] = [
     (lambda lines: lines[1].update(path="/etc/passwd"), "path '/etc/passwd' leaves its folder"),
     (lambda lines: lines[1].update(path="a/../../b"), "leaves its folder"),
     (lambda lines: lines[1].pop("mode"), "mode"),
+    (lambda lines: lines[1].update(path=1), "path"),
+    (lambda lines: lines[0].pop("at"), "at"),
+    (lambda lines: lines[0].update(at="then"), "at"),
+    (lambda lines: lines[0].pop("token"), "token"),
+    (lambda lines: lines[0].update(token="a/b"), "token"),
     (lambda lines: lines.insert(1, []), "a line is no object"),  # type: ignore[arg-type]
     (lambda lines: lines[0].update(version=2), "is not of version 1; use the ssot-engine that wrote it"),
     (lambda lines: lines.clear(), "is not of version 1"),

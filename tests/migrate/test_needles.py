@@ -47,6 +47,14 @@ def test_references_are_held(text: str) -> None:
     assert holds(text)
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
+def test_configuration_in_utf_16_is_held(encoding: str) -> None:
+    """Configuration in an encoding of two bytes is looked at too; it is what says that it cannot be rewritten."""
+    raw = "\ufeffx: app.one.Old".encode(encoding)
+    assert holds(raw, "host/a.yaml")
+    assert not holds("\ufeffx: app.two".encode(encoding), "host/a.yaml")
+
+
 @pytest.mark.parametrize(
     "text",
     ["", "one = single = whole = 1", "import app", "from . import one", "from app import two", "from .one import x"],

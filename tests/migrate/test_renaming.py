@@ -47,6 +47,22 @@ def renamed(code: str, *names: str, is_package: bool = False) -> str:
     return after
 
 
+@pytest.mark.parametrize(("start", "end"), [(-1, 1), (0, 3), (1, 2), (1, 1), (2, 5), (-4, 9)])
+def test_a_use_that_is_changed_otherwise_keeps_its_name(start: int, end: int):
+    """What another edit touches is not renamed as well; one beside it does no harm."""
+    code = "from app.one import Old\nx = 1; Old(); y = 2\n"
+    at = code.index("Old()")
+    draft = draft_of(code)
+    for place in (code.index("x"), code.index("y")):
+        draft.edit(place, place + 1, b"z")
+    draft.edit(at - 1, at, b"  ")
+    draft.edit(at + 3, at + 3, b" ")
+    assert ("Old",) == renamable(draft)
+    del draft.edits[-2:]
+    draft.edit(at + start, at + end, b"")
+    assert () == renamable(draft)
+
+
 def test_uses_follow():
     """The import loses its alias, and every use that means it is renamed; attributes and keywords are not."""
     before = """

@@ -147,6 +147,21 @@ def test_a_long_first_line():
         assert "x = 1" == source.text(source.tree.body[0]).decode()
 
 
+def test_the_coding_line_after_a_long_one():
+    """The coding line counts however long the line before it is: the parser goes by it too."""
+    raw = b"#" + b"x" * 5000 + b"\n# coding: latin-1\n'\xc3\xa9'; from old import A"
+    source = Source(raw)
+    (node,) = (one for one in ast.walk(source.tree) if isinstance(one, ast.alias))
+    own = source.for_file([Edit(source.start(node), source.end(node), b"B")])
+    assert raw.replace(b"import A", b"import B") == edited(raw, own)
+
+
+def test_what_the_parser_has_no_words_for():
+    """Where the parser only runs out of room, the reason says so."""
+    with pytest.raises(NotReadable, match="MemoryError"):
+        Source(b"x = " + b"not " * 50_000 + b"1\n")
+
+
 def test_shift_jis():
     """A two-byte encoding is edited around its characters."""
     raw = "# coding: shift_jis\nx = 'ソ表'; from old import A  # 表\n".encode("shift_jis")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -226,6 +226,18 @@ def test_folder_without_rights_is_a_problem(tmp_path: Path) -> None:
     assert [Problem(path=str(tmp_path / "a"), reason=reason)] == tree.problems
 
 
+def test_what_may_be_a_script_and_cannot_be_read_is_told(tmp_path: Path) -> None:
+    """A file without an ending whose first line cannot be read is left alone, and not without a word."""
+    plant(tmp_path, "a.py", "b", "c.py")
+    tree = Tree([tmp_path])
+    names = tree.names()
+    next(names)
+    (tmp_path / "b").unlink()
+    assert [f"{tmp_path}/c.py"] == list(names)
+    reason = "may be a script, but cannot be read: No such file or directory"
+    assert [LeftAlone(path=f"{tmp_path}/b", reason=reason)] == tree.left_alone
+
+
 def test_folder_that_vanishes_is_a_problem(tmp_path: Path) -> None:
     """A folder that is gone when its turn comes is told, and the others are looked at."""
     plant(tmp_path, "a/b.py", "c/d.py", "e/f.py")
@@ -247,6 +259,35 @@ def test_name_that_is_no_text_is_a_problem(tmp_path: Path) -> None:
     tree = Tree([tmp_path])
     assert [tmp_path / "b.py"] == list(tree)
     assert [Problem(path=f"{tmp_path}/a\\udcff.py", reason="its name is not in UTF-8; rename it")] == tree.problems
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has names that are no text")
+def test_name_that_is_given_and_no_text_is_a_problem(tmp_path: Path) -> None:
+    """A file that is given itself is a problem likewise."""
+    path = tmp_path / os.fsdecode(b"\xff.py")
+    path.touch()
+    tree = Tree([path])
+    assert [] == list(tree)
+    assert [Problem(path=f"{tmp_path}/\\udcff.py", reason="its name is not in UTF-8; rename it")] == tree.problems
+
+
+@pytest.fixture
+def deep_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A folder within more others than calls may be within each other, and removed afterwards as nobody else could."""
+    monkeypatch.chdir(tmp_path)
+    depth = sys.getrecursionlimit() + 200
+    for count in range(1, depth + 1):
+        os.mkdir("d/" * count)
+    yield "d/" * depth
+    Path("d/" * depth, "a.py").unlink()
+    for count in range(depth, 0, -1):
+        os.rmdir("d/" * count)
+
+
+def test_folders_may_be_deeper_than_calls(deep_folder: str) -> None:
+    """Files are found however many folders they are in."""
+    plant(Path(), f"{deep_folder}a.py", "z.py")
+    assert [f"{deep_folder}a.py", "z.py"] == list(Tree([Path()]).names())
 
 
 def test_tree_can_be_walked_again(tmp_path: Path) -> None:

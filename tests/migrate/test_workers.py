@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import signal
+import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -72,6 +74,17 @@ def test_names_to_rename_reach_the_process(tmp_path: Path) -> None:
     assert b"New as Old" not in b"".join(edit.new for edit in found.edits)
 
 
+def test_modules_of_the_working_folder_are_not_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process runs no file of the folder it is started in, whatever module of the library it is named like."""
+    every = jobs(tmp_path, {"a.py": CONSUMER})
+    for name in ("signal.py", "sitecustomize.py", "pickle.py", "ssot_engine.py"):
+        (tmp_path / name).write_text(f"open('ran', 'a').write({name!r})\n")
+    monkeypatch.chdir(tmp_path)
+    (found,) = done(every, Task(lookup=Lookup(table(OLD))))
+    assert 1 == len(found.findings)
+    assert not (tmp_path / "ran").exists()
+
+
 @pytest.mark.usefixtures("nobody_is_left")
 def test_file_that_ends_its_process_is_a_problem(tmp_path: Path) -> None:
     """The file a process dies of is told; the others of its portion are examined."""
@@ -104,6 +117,20 @@ def test_file_that_vanishes_is_a_problem(tmp_path: Path) -> None:
 def test_without_processes_files_are_examined_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where no process can be started, this one does the work."""
     monkeypatch.setattr(sys, "executable", "/bin/false")
+    found = done(jobs(tmp_path, {"a.py": CONSUMER, "b.py": CONSUMER}), Task(lookup=Lookup(table(OLD))))
+    assert [1, 1] == [len(one.findings) for one in found]
+
+
+@pytest.mark.parametrize("number", [errno.EAGAIN, errno.ENOMEM, errno.EMFILE])
+def test_without_room_for_processes_files_are_examined_here(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the system has no room for one more process, this one does the work likewise."""
+
+    def refused(*args: object, **kwargs: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(subprocess, "Popen", refused)
     found = done(jobs(tmp_path, {"a.py": CONSUMER, "b.py": CONSUMER}), Task(lookup=Lookup(table(OLD))))
     assert [1, 1] == [len(one.findings) for one in found]
 

@@ -19,7 +19,11 @@ from ssot_engine.cli.show import notes, output, paragraph, print_json
 from ssot_engine.errors import ConfigError, RequestError
 from ssot_engine.legacy.table import load_table, shipped_table
 from ssot_engine.migrate.applying import apply as applying
+from ssot_engine.migrate.applying.atomic import Refused
+from ssot_engine.migrate.applying.git_tree import top_of
 from ssot_engine.migrate.applying.patch import patch
+from ssot_engine.migrate.applying.store import real
+from ssot_engine.migrate.findings import Problem
 from ssot_engine.migrate.lookup import Lookup
 from ssot_engine.migrate.reporting.baseline import Compared, compare, write_baseline
 from ssot_engine.migrate.reporting.sarif import sarif
@@ -96,22 +100,38 @@ def print_patch(asked: Asked, *, rename_uses: bool) -> int:
     """Print what apply would change, as a patch; as JSON each file's on its own."""
     scanned = scanned_by(asked, rename_uses=rename_uses)
     pending = [one for one in scanned.findings if not one.by_hand]
+    problems = list(scanned.problems)
     if asked.as_json:
-        patches = [{"path": path, "patch": diff.decode(errors="replace")} for path, diff in _patches(scanned)]
-        print_json({**_document(scanned, pending), "patches": patches})
+        shown = [{"path": path, "patch": diff.decode(errors="replace")} for path, diff in patches(scanned, problems)]
+        scanned = msgspec.structs.replace(scanned, problems=tuple(problems))
+        print_json({**_document(scanned, pending), "patches": shown})
         return status_of(scanned, pending)
-    for _, diff in _patches(scanned):
+    for _, diff in patches(scanned, problems):
         sys.stdout.buffer.write(diff)
     sys.stdout.buffer.flush()
-    view.show_problems(notes(), scanned.problems)
-    return status_of(scanned, pending)
+    view.show_problems(notes(), problems)
+    return FAILED if problems else status_of(scanned, pending)
 
 
-def _patches(scanned: Scanned) -> Iterator[tuple[str, bytes]]:
+def patches(scanned: Scanned, problems: list[Problem]) -> Iterator[tuple[str, bytes]]:
+    """The patch of each file, and its name; one that is not what was scanned any more becomes a problem."""
     for examined in scanned.examined:
-        if examined.edits:
-            shown = os.path.relpath(examined.path)
-            yield shown, patch(shown, Path(examined.path).read_bytes(), examined.edits)
+        if not examined.edits:
+            continue
+        path = real(Path(examined.path))
+        try:
+            now = applying.unchanged(path, examined)
+        except Refused as refusal:
+            problems.append(Problem(path=examined.path, reason=refusal.reason))
+            continue
+        shown = _as_git_sees(path)
+        yield shown, patch(shown, now.raw, examined.edits)
+
+
+def _as_git_sees(path: Path) -> str:
+    """A real path from the top of the work tree one is in, wherever in it; outside of git from the working folder."""
+    here = Path.cwd()
+    return os.path.relpath(path, top_of(here) or here)
 
 
 def apply_to_tree(asked: Asked, *, rename_uses: bool, allow_dirty: bool) -> int:
@@ -150,7 +170,14 @@ def roll_back(paths: Sequence[Path], *, discard_edits: bool, as_json: bool) -> i
 
 def _applied_at(paths: Sequence[Path]) -> Sequence[Path]:
     """Those with an apply to roll back; the first if there is none, which says so."""
-    return paths if len(paths) == 1 else [path for path in paths if applying.past(path)] or paths[:1]
+    outer = _outermost(paths)
+    return outer if len(outer) == 1 else [path for path in outer if applying.past(path)] or outer[:1]
+
+
+def _outermost(paths: Sequence[Path]) -> Sequence[Path]:
+    """Those that are in no other: after that one, it would be the apply before that is rolled back."""
+    places = {real(path): path for path in paths}
+    return [path for place, path in places.items() if places.keys().isdisjoint(place.parents)]
 
 
 def _rolled_back(path: Path, discard_edits: bool) -> applying.Applied:

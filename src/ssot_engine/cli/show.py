@@ -23,6 +23,7 @@ _AGENT_WIDTH = 10
 
 # What would move the cursor, change the terminal's state or reverse the text; half surrogates cannot be written at all.
 _UNSAFE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+_HALF_SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 _STYLES = {
     "agent_started": "bold",
@@ -57,8 +58,13 @@ def print_json(value: Any) -> None:
 
 
 def as_json(value: Any) -> str:
-    """A value as JSON that people can read."""
-    return msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
+    """A value as JSON that people can read; bytes of a path that are no text are told as `printable` does."""
+    try:
+        encoded = msgspec.json.encode(value)
+    except UnicodeEncodeError:
+        text = json.dumps(msgspec.to_builtins(value), ensure_ascii=False)
+        encoded = _HALF_SURROGATE.sub(lambda found: rf"\\u{ord(found[0]):x}", text).encode()
+    return msgspec.json.format(encoded, indent=2).decode()
 
 
 def printable(text: str) -> str:

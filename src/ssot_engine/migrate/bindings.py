@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
@@ -75,6 +75,8 @@ class Bindings:
         #: Every name that is declared `global` or `nonlocal` somewhere.
         self.declared: set[str] = set()
         self._names: dict[str, list[tuple[ast.Name, Scope]]] = {}
+        #: The uses of a name by the scope that binds it, of those names that were asked for.
+        self._meanings: dict[str, dict[Scope | None, list[tuple[ast.Name, Scope]]]] = {}
         self._parents: dict[ast.AST, ast.AST] = {}
         self._annotations: set[ast.AST] = set()
         self._ahead: list[tuple[ast.AST, Scope]] = []
@@ -112,9 +114,20 @@ class Bindings:
         """Every use of a name as a variable, with the scope it stands in; not those that bind it by other words."""
         return self._names.get(name, ())
 
+    def meaning(self, name: str, scope: Scope) -> Sequence[tuple[ast.Name, Scope]]:
+        """Every use of a name (load, store or delete) that means the binding of `scope`, with the scope it stands in.
+
+        They are told apart once for each name: there may be as many scopes that bind it as uses.
+        """
+        if name not in self._meanings:
+            by_scope = self._meanings[name] = defaultdict(list)
+            for node, inner in self.names(name):
+                by_scope[self.where(name, inner)].append((node, inner))
+        return self._meanings[name].get(scope, ())
+
     def uses(self, name: str, scope: Scope) -> list[ast.Name]:
-        """Every use of a name (load, store or delete) that means the binding of `scope`."""
-        return [node for node, inner in self.names(name) if self.where(name, inner) is scope]
+        """The same uses, without their scopes."""
+        return [node for node, _ in self.meaning(name, scope)]
 
     def used_names(self) -> Iterable[str]:
         """Every name that is used as a variable."""

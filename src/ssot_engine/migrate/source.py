@@ -149,13 +149,14 @@ def parsed(text: bytes | str) -> ast.Module:
             f"cannot be parsed by {_PARSER}: {error.msg}; correct it, or use the Python it is written for", error.lineno
         ) from error
     except (ValueError, RecursionError, MemoryError) as error:
-        raise NotReadable(f"cannot be parsed by {_PARSER}: {error or type(error).__name__}; leave it out") from error
+        raise NotReadable(
+            f"cannot be parsed by {_PARSER}: {str(error) or type(error).__name__}; leave it out"
+        ) from error
 
 
 def _encoding(raw: bytes) -> str:
     """The codec of a file; "utf-8" also where it begins with a byte order mark."""
-    first = raw[:2000].split(b"\n", 2)[:2]
-    if not any(b"coding" in line for line in first) and b"\r" not in raw[:200]:
+    if not any(b"coding" in line for line in raw.split(b"\n", 2)[:2]) and b"\r" not in raw[:200]:
         return "utf-8"
     try:
         lines = io.BytesIO(b"\n".join([*_line_end.split(raw, 2)[:2], b""]))

@@ -155,11 +155,21 @@ def _noted(store: Store, one: Examined) -> Entry | None:
 
 def _edited(path: Path, one: Examined) -> tuple[Held, bytes]:
     """What the file holds and shall hold."""
-    now = held(path)
+    now = unchanged(path, one)
     check_writable(path, now)
+    return now, edited(now.raw, one.edits)
+
+
+def unchanged(path: Path, one: Examined) -> Held:
+    """What the file holds, if that is what was scanned.
+
+    Raises:
+        Refused: it is not.
+    """
+    now = held(path)
     if digest(now.raw) != one.digest:
         raise Refused("was changed since it was scanned; scan again")
-    return now, edited(now.raw, one.edits)
+    return now
 
 
 def _write(journal: Journal, files: Sequence[Examined], refused: list[Problem], told: Told | None) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ import time
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
-from typing import Any, BinaryIO
+from typing import Annotated, Any, BinaryIO, TypeVar
 
 import msgspec
 
@@ -25,6 +25,7 @@ from ssot_engine.migrate.applying.atomic import remove_if_there, said, sync_fold
 
 _VERSION = 1
 _UNFINISHED_SUFFIX = ".new"
+_Content = TypeVar("_Content", bound=msgspec.Struct)
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,6 +72,17 @@ def entry(path: str, mode: int, raw: bytes, new: bytes) -> Entry:
     return Entry(path=path, mode=mode, before=digest(raw), after=digest(new), packed=packed)
 
 
+class _Head(msgspec.Struct, frozen=True, kw_only=True):
+    """The first line."""
+
+    version: int
+    #: In seconds since 1970.
+    at: float
+    table: str
+    #: Part of the names of temporary files, so that they can be told from anybody else's.
+    token: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]+$")]
+
+
 class Draft:
     """A journal being written. It becomes one by `commit`; until then nothing of it counts."""
 
@@ -79,8 +91,8 @@ class Draft:
         self._temporary = file.with_name(file.name + _UNFINISHED_SUFFIX)
         self._count = 0
         self._fd = os.open(self._temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        head = {"version": _VERSION, "at": time.time(), "table": table, "token": secrets.token_hex(4)}
-        write_all(self._fd, _line(head))
+        head = _Head(version=_VERSION, at=time.time(), table=table, token=secrets.token_hex(4))
+        write_all(self._fd, _line(msgspec.structs.asdict(head)))
 
     def add(self, one: Entry) -> None:
         """Put in what a file held."""
@@ -118,14 +130,14 @@ class Journal:
 
     def __init__(self, file: Path) -> None:
         self.file = file
-        head = next(self._lines(), {})
-        if head.get("version") != _VERSION:
+        first = next(self._lines(), {})
+        if first.get("version") != _VERSION:
             raise ConfigError(f"journal {str(file)!r} is not of version {_VERSION}; use the ssot-engine that wrote it")
+        head = self._converted(first, _Head)
         #: In seconds since 1970.
-        self.at = float(head["at"])
-        self.table = str(head["table"])
-        #: Part of the names of temporary files, so that they can be told from anybody else's.
-        self.token = str(head["token"])
+        self.at = head.at
+        self.table = head.table
+        self._token = head.token
         #: Whether the apply came to its end.
         self.finished = False
         #: Files in it.
@@ -155,7 +167,7 @@ class Journal:
 
     def temporary(self, number: int, one: Entry) -> Path:
         """The name its new bytes have before they take its own; short, as names have a limit."""
-        return self.target(one).with_name(f".ssot-engine-{self.token}-{number}.tmp")
+        return self.target(one).with_name(f".ssot-engine-{self._token}-{number}.tmp")
 
     def finish(self, refused: Sequence[int] = ()) -> None:
         """Note that the apply came to its end, and which files it left as they were."""
@@ -195,14 +207,17 @@ class Journal:
                 number += 1
 
     def _entry(self, line: dict[str, Any]) -> Entry:
-        try:
-            one = Entry(**line)
-        except TypeError as error:
-            raise self._damaged(str(error)) from error
+        one = self._converted(line, Entry)
         path = PurePosixPath(one.path)
         if path.is_absolute() or ".." in path.parts:
             raise self._damaged(f"path {one.path!r} leaves its folder")
         return one
+
+    def _converted(self, line: dict[str, Any], kind: type[_Content]) -> _Content:
+        try:
+            return msgspec.convert(line, kind)
+        except msgspec.ValidationError as error:
+            raise self._damaged(str(error)) from error
 
     def _read(self) -> None:
         ready: object = None

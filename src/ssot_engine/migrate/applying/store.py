@@ -103,6 +103,7 @@ class Store:
         try:
             self._tidy()
         except BaseException:
+            self._remove_if_empty()
             os.close(fd)
             raise
         return fd
@@ -112,7 +113,7 @@ class Store:
         while True:
             self.folder.mkdir(parents=True, exist_ok=True)
             try:
-                fd = os.open(self.folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+                fd = os.open(self.folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
             except FileNotFoundError:
                 continue
             try:
@@ -131,7 +132,8 @@ class Store:
         """Have git leave the folder alone, and remove what was killed before it was a journal."""
         ignored = self.folder / _IGNORED
         if not ignored.exists() or ignored.read_bytes() != b"*\n":
-            fd = os.open(ignored, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
+            # A tree of somebody else may come with a link here.
+            fd = os.open(ignored, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
             try:
                 write_all(fd, b"*\n")
             finally:

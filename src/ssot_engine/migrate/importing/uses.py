@@ -36,11 +36,10 @@ class Use(NamedTuple):
 def uses_of(draft: Draft, local: str, scope: Scope, module: str) -> list[Use]:
     """Every use of a name that means the binding of `scope`, which is a module; in the order of the file."""
     found = []
-    for name, inner in draft.bindings.names(local):
-        if draft.bindings.where(local, inner) is scope:
-            links = tuple(_links(draft.bindings, name))
-            dotted = ".".join([module, *(link.attr for link in links if isinstance(link, ast.Attribute))])
-            found.append(Use(inner, links, dotted, draft.lookup.old_name(dotted)))
+    for name, inner in draft.bindings.meaning(local, scope):
+        links = tuple(_links(draft.bindings, name))
+        dotted = ".".join([module, *(link.attr for link in links if isinstance(link, ast.Attribute))])
+        found.append(Use(inner, links, dotted, draft.lookup.old_name(dotted)))
     return sorted(found, key=lambda use: (use.links[0].lineno, use.links[0].col_offset))
 
 

@@ -140,8 +140,8 @@ def _binds(statement: ast.stmt, name: str) -> bool:
 
 def taken(draft: Draft, meanings: Meanings, bound: Bound) -> Iterator[Taken]:
     """Every use of a local name, as far as it leads to a new class, function or module."""
-    for name, scope in draft.bindings.names(bound.local):
-        if isinstance(name.ctx, ast.Load) and draft.bindings.where(bound.local, scope) is bound.owner:
+    for name, scope in draft.bindings.meaning(bound.local, bound.owner):
+        if isinstance(name.ctx, ast.Load):
             one = _taken(draft.bindings, meanings, bound.dotted, name, scope)
             if one is not None:
                 yield one

@@ -45,11 +45,7 @@ def variable_named(bindings: Bindings, name: str, scope: Scope) -> Variable | No
     owner = bindings.where(name, scope)
     if owner is None or owner.is_class or owner.bound[name] != 1 or name in bindings.declared:
         return None
-    loads = tuple(
-        (use, inner)
-        for use, inner in bindings.names(name)
-        if isinstance(use.ctx, ast.Load) and bindings.where(name, inner) is owner
-    )
+    loads = tuple(one for one in bindings.meaning(name, owner) if isinstance(one[0].ctx, ast.Load))
     return Variable(name, loads, is_local=not owner.is_module)
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import ast
 import re
 import sys
+from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -116,7 +117,7 @@ class _Renaming:
         new, names = binding.new, self._bindings
         if new.startswith("__") or new in names.declared:
             return False
-        inner = [scope for _, scope in names.names(self._local) if names.where(self._local, scope) is binding.scope]
+        inner = [scope for _, scope in names.meaning(self._local, binding.scope)]
         if any(scope.bound[new] for one in [binding.scope, *inner] for scope in _up_to(one, binding.scope)):
             return False
         return not any(self._is_caught(new, scope, binding.scope) for _, scope in names.names(new))
@@ -170,8 +171,14 @@ class _Renaming:
         types = self._types()
         if types is None:
             return False
-        spans += types
-        return not any(edit.start < end and start < edit.end for edit in self._draft.edits for start, end in spans)
+        return not self._is_edited([*spans, *types])
+
+    def _is_edited(self, spans: Iterable[tuple[int, int]]) -> bool:
+        """Whether one of these is changed by an edit; edits do not overlap each other."""
+        edits = sorted(self._draft.edits)
+        starts = [edit.start for edit in edits]
+        last_before = ((bisect_left(starts, end) - 1, start) for start, end in spans)
+        return any(index >= 0 and edits[index].end > start for index, start in last_before)
 
     def _names_in_f_strings(self) -> set[ast.AST]:
         return {part for joined in self._bindings.joined for part in ast.walk(joined) if isinstance(part, ast.Name)}

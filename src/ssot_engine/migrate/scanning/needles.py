@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from ssot_engine.migrate.lookup import Lookup
 from ssot_engine.migrate.scanning.examine import Task
 from ssot_engine.migrate.ssot.compliance import words
-from ssot_engine.migrate.texts.configs import ENDINGS
+from ssot_engine.migrate.texts.configs import ENDINGS, UTF16
 
 #: Up to so many words, looking for one after the other is faster than one expression for all.
 _FEW = 24
@@ -44,7 +44,8 @@ class Needles:
     def hold(self, path: str, raw: bytes) -> bool:
         """Whether a file has to be examined."""
         if path.endswith(ENDINGS):
-            return self._old.may_be_in(raw, is_python=False)
+            # Of ASCII, UTF-16 has every second byte 0.
+            return self._old.may_be_in(raw.replace(b"\0", b"") if raw.startswith(UTF16) else raw, is_python=False)
         parts = self._parts_above(path)
         if self._old.may_be_in(raw, parts) or self._new.may_be_in(raw, parts):
             return True

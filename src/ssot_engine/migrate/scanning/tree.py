@@ -62,28 +62,45 @@ class Tree:
             if given.is_link:
                 self._trouble(given.name, f"is a symbolic link, and links are not followed; give {given.real!r} itself")
             elif self._is_new(given.real) and not self._is_excluded(given.name, given.name.rpartition("/")[2]):
-                yield from self._folder(given.name, "", given.real) if given.is_folder else (given.name,)
+                yield from self._files(given) if given.is_folder else self._file(given.name)
 
-    def _folder(self, folder: str, below: str, real: str) -> Iterator[str]:
-        """Files of a folder. Its path below what was given, with a "/", and its real one are for patterns and links."""
+    def _file(self, path: str) -> Iterator[str]:
+        if self._is_shown(path):
+            yield path
+
+    def _files(self, given: _Given) -> Iterator[str]:
+        """Files of a folder and those below it, however deep."""
+        open_folders = [self._folder(_Folder(given.name, "", given.real))]
+        while open_folders:
+            found = next(open_folders[-1], None)
+            if found is None:
+                open_folders.pop()
+            elif isinstance(found, _Folder):
+                open_folders.append(self._folder(found))
+            else:
+                yield found
+
+    def _folder(self, folder: _Folder) -> Iterator[str | _Folder]:
+        """Files of a folder, and the folders in it that are to be entered."""
         try:
-            with os.scandir(folder) as listed:
+            with os.scandir(folder.path) as listed:
                 entries = sorted(((_sorted_as(entry), entry) for entry in listed), key=_first)
         except OSError as error:
-            self._trouble(folder, f"cannot be read: {error.strerror}; give yourself the right, or exclude it")
+            self._trouble(folder.path, f"cannot be read: {error.strerror}; give yourself the right, or exclude it")
             return
-        if below and any(key == "pyvenv.cfg" for key, _ in entries):
-            self._leave(folder, "is a virtual environment")
+        if folder.below and any(key == "pyvenv.cfg" for key, _ in entries):
+            self._leave(folder.path, "is a virtual environment")
             return
-        prefix = "" if folder == "." else folder if folder.endswith("/") else f"{folder}/"
+        prefix = "" if folder.path == "." else folder.path if folder.path.endswith("/") else f"{folder.path}/"
         for key, entry in entries:
             name, path = entry.name, prefix + entry.name
+            below, real = folder.below + key, f"{folder.real}/{name}"
             if key.endswith("/"):
-                if self._is_entered(path, below + name, name) and self._is_new(f"{real}/{name}"):
-                    yield from self._folder(path, below + key, f"{real}/{name}")
+                if self._is_entered(path, below[:-1], name) and self._is_new(real):
+                    yield _Folder(path, below, real)
             elif entry.is_symlink():
                 self._link(path, name)
-            elif _is_looked_at(name, path, entry) and self._is_taken(path, below + name, f"{real}/{name}"):
+            elif self._is_looked_at(path, entry) and self._is_taken(path, below, real):
                 yield path
 
     def _is_entered(self, path: str, below: str, name: str) -> bool:
@@ -92,6 +109,18 @@ class Tree:
         if (reason := _left_out(name)) is not None:
             self._leave(path, reason)
         return reason is None
+
+    def _is_looked_at(self, path: str, entry: os.DirEntry[str]) -> bool:
+        """Whether its name or its first line says so."""
+        if entry.name.endswith(_LOOKED_AT):
+            return entry.is_file(follow_symlinks=False)
+        if "." in entry.name or not entry.is_file(follow_symlinks=False):
+            return False
+        try:
+            return _is_script(path)
+        except OSError as error:
+            self._leave(path, f"may be a script, but cannot be read: {error.strerror}")
+            return False
 
     def _is_taken(self, path: str, below: str, real: str) -> bool:
         return self._is_shown(path) and not self._is_excluded(path, below) and self._is_new(real)
@@ -137,14 +166,21 @@ class Tree:
         self.problems.append(Problem(path=_printable(path), reason=reason))
 
 
-def is_script(file: str) -> bool:
+def _is_script(file: str) -> bool:
     """Whether the first line of a file calls Python."""
-    try:
-        with open(file, "rb", buffering=0) as stream:
-            first = stream.read(200).split(b"\n", 1)[0]
-    except OSError:
-        return False
+    with open(file, "rb", buffering=0) as stream:
+        first = stream.read(200).split(b"\n", 1)[0]
     return first.startswith(b"#!") and b"python" in first
+
+
+class _Folder(NamedTuple):
+    """A folder that is walked through."""
+
+    path: str
+    #: Below what was given, with a "/", for patterns; empty for that itself.
+    below: str
+    #: Without links above it.
+    real: str
 
 
 class _Given(NamedTuple):
@@ -181,12 +217,6 @@ def _printable(path: str) -> str:
 def _sorted_as(entry: os.DirEntry[str]) -> str:
     """What puts entries in the order their whole paths have."""
     return f"{entry.name}/" if entry.is_dir(follow_symlinks=False) else entry.name
-
-
-def _is_looked_at(name: str, path: str, entry: os.DirEntry[str]) -> bool:
-    if name.endswith(_LOOKED_AT):
-        return entry.is_file(follow_symlinks=False)
-    return "." not in name and entry.is_file(follow_symlinks=False) and is_script(path)
 
 
 def _left_out(name: str) -> str | None:

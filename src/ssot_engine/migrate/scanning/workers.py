@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import pickle
 import subprocess
@@ -21,7 +22,10 @@ from ssot_engine.migrate.static.exports import Exports
 #: Bytes of source that are sent to a process at a time.
 _CHUNK_BYTES = 400_000
 
-# Its path is set before anything is imported, and an interrupt is left to the process that started it.
+_NO_ROOM = {errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE}
+
+# Started with -P, or modules of the working folder would be imported before its path is set. An interrupt is left to
+# the process that started it.
 _START = """import signal, sys
 signal.signal(signal.SIGINT, signal.SIG_IGN)
 sys.path[:] = {path!r}
@@ -99,7 +103,11 @@ class Workers:
         """Keep one process busy, and another one if it dies."""
         try:
             while self._chunks and not self._is_over:
-                with _Worker(self._task) as worker:
+                started = self._started()
+                if started is None:
+                    self._examine_here()
+                    return
+                with started as worker:
                     self._running.add(worker)
                     if worker.is_up():
                         self._feed(worker)
@@ -109,6 +117,15 @@ class Workers:
         except BaseException as error:
             # Raised where somebody waits for what this thread should have brought.
             self._done.put(error)
+
+    def _started(self) -> _Worker | None:
+        """One more process; None where the system has no room for it."""
+        try:
+            return _Worker(self._task)
+        except OSError as error:
+            if error.errno not in _NO_ROOM:
+                raise
+            return None
 
     def _feed(self, worker: _Worker) -> None:
         """Let a process examine chunk after chunk, until there is none or it is dead."""
@@ -158,7 +175,7 @@ class _Worker:
 
     def __init__(self, task: Task) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-c", _START.format(path=sys.path)],
+            [sys.executable, "-P", "-c", _START.format(path=sys.path)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )

@@ -17,7 +17,8 @@ from ssot_engine.migrate.texts.references import Reference, References
 ENDINGS = (".yaml", ".yml", ".toml", ".ini", ".cfg")
 
 _BOM = b"\xef\xbb\xbf"
-_UTF16 = (b"\xff\xfe", b"\xfe\xff")
+#: How a file in UTF-16 begins.
+UTF16 = (b"\xff\xfe", b"\xfe\xff")
 _line_end = re.compile(r"\r\n|\n|\r")
 
 _ESCAPED = "it is written with escapes or over several lines; write {} in its place"
@@ -53,7 +54,7 @@ def _text(raw: bytes, references: References) -> str:
     try:
         return raw.removeprefix(_BOM).decode()
     except UnicodeDecodeError:
-        text = raw.decode("utf-16" if raw.startswith(_UTF16) else "latin-1", "replace")
+        text = raw.decode("utf-16" if raw.startswith(UTF16) else "latin-1", "replace")
     found = next(references.within(text), None)
     if found is None:
         return ""
