@@ -62,6 +62,8 @@ def test_scan_is_an_overview(host: Path, command: Command) -> None:
     assert "set them in the section engine of ssot_engine.Settings" in ended.stdout
     assert f"{host}/config.py:1" in ended.stdout
     assert "1 reference in 1 file to rewrite, 1 to change by hand; 3 files in " in ended.stdout
+    assert "`ssot-engine migrate diff` shows the rewriting, `apply` does it" in ended.stdout
+    assert "migrate diff" not in command("migrate", "scan", str(host / "other.py")).stdout
 
 
 def test_check_prints_a_line_for_each_finding(host: Path, command: Command) -> None:
@@ -97,12 +99,20 @@ def test_a_clean_tree_ends_with_0(host: Path, command: Command) -> None:
     assert (0, True) == (ended.exit_code, "clean: nothing to change in 1 file in " in ended.stdout)
 
 
+def test_no_file_is_not_called_clean(host: Path, command: Command) -> None:
+    """Where all is excluded, or a folder is empty, it says that nothing was looked at."""
+    ended = command("migrate", "check", str(host), "--exclude", "*")
+    assert (0, True) == (ended.exit_code, "nothing was looked at: " in ended.stdout)
+    assert "clean" not in ended.stdout
+
+
 def test_one_bad_file_stops_no_other(host: Path, command: Command) -> None:
     """A file that cannot be parsed is an error with its line, status 2; the others are rewritten."""
     (host / "bad.py").write_text(f"{OLD}def f(:\n")
     ended = command("migrate", "apply", str(host))
     assert 2 == ended.exit_code
     assert f"error: {host}/bad.py:2: cannot be parsed" in ended.stdout
+    assert "\n1 reference rewritten in 1 file, 1 to change by hand, 1 problem\n" in ended.stdout
     assert NEW in (host / "routes.py").read_text()
 
 
@@ -190,6 +200,8 @@ def test_interrupted_apply_says_how_to_take_it_back(tmp_path: Path, command: Com
     assert (130, True) == (process.returncode, said.startswith("interrupted: "))
     assert "Traceback" not in said
     assert f"put them back with `ssot-engine migrate rollback {tmp_path}`" in said
+    unfinished = command("migrate", "status", str(tmp_path))
+    assert (1, True) == (unfinished.exit_code, "with `ssot-engine migrate rollback .`" in unfinished.stdout)
     assert 0 == command("migrate", "rollback", str(tmp_path)).exit_code
     assert before == digests(tmp_path)
 
@@ -404,6 +416,19 @@ def test_a_path_that_is_not_there_is_refused(word: str, command: Command) -> Non
     """With its name and status 2."""
     ended = command("migrate", word, "nowhere")
     assert (2, True) == (ended.exit_code, "'nowhere'" in ended.stderr)
+
+
+def test_rollback_of_a_path_that_is_not_there_says_so(host: Path, command: Command) -> None:
+    """Which a misspelt path is; one that is there, and was never applied, is not called missing."""
+    assert "'nowhere', which does not exist; name a path" in command("migrate", "rollback", "nowhere").stderr
+    assert "does not exist" not in command("migrate", "rollback", str(host)).stderr
+
+
+def test_help_says_what_options_do(command: Command) -> None:
+    """The two whose names do not say it."""
+    said = " ".join(command("migrate", "apply", "--help").stdout.replace("│", " ").split())
+    assert "At most this many processes." in said
+    assert "Rename uses in a file too" in said
 
 
 def test_hooks_are_commands() -> None:

@@ -25,11 +25,14 @@ Exclude = Annotated[
     list[str] | None, typer.Option("--exclude", help="Leave out paths of this pattern, such as 'build/*'; repeatable.")
 ]
 Processes = Annotated[
-    int | None, typer.Option("--processes", min=1, help="At most this many.", show_default="as many as help")
+    int | None,
+    typer.Option("--processes", min=1, help="At most this many processes.", show_default="as many as make it faster"),
 ]
 RenameUses = Annotated[
     bool,
-    typer.Option("--rename-uses", help="Renamed classes lose their old name in a file, where no other sees it."),
+    typer.Option(
+        "--rename-uses", help="Rename uses in a file too, not only its import, where no other file sees the old name."
+    ),
 ]
 
 

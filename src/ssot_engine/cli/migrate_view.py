@@ -76,6 +76,8 @@ def show_overview(console: Console, scanned: Scanned) -> None:
         console.print(_by_name(scanned.findings))
     _show_by_hand(console, [one for one in scanned.findings if one.by_hand])
     _show_end(console, scanned, scanned.findings)
+    if scanned.findings:
+        paragraph(console, "`ssot-engine migrate diff` shows the rewriting, `apply` does it, `check` lists every place")
     if scanned.candidates:
         paragraph(console, f"{_processes(scanned.processes)}: {scanned.why_processes}", "dim")
 
@@ -137,6 +139,8 @@ def _show_end(
 
 
 def _sentence(told: Summary, accepted: int) -> str:
+    if not (told.files or told.problems):
+        return "nothing was looked at: there is no Python, YAML, TOML or INI file there that is not left alone"
     looked = f"{many(told.files, 'file')} in {told.duration_s:.1f} s"
     if not (told.to_rewrite or told.by_hand or told.problems):
         return f"clean: nothing {'that is not accepted' if accepted else 'to change'} in {looked}"
@@ -183,12 +187,13 @@ def show_applied(console: Console, scanned: Scanned, applied: Applied) -> None:
     show_problems(console, (*scanned.problems, *applied.refused))
     written = set(applied.written)
     references = sum(not one.by_hand and one.path in written for one in scanned.findings)
-    refused = f", {many(len(applied.refused), 'file')} refused" if applied.refused else ""
-    paragraph(
-        console,
-        f"{_rewritten(references, len(written))}, {len(left):,} to change by hand{refused}",
-        "bold",
-    )
+    counts = [
+        _rewritten(references, len(written)),
+        f"{len(left):,} to change by hand",
+        *([many(len(scanned.problems), "problem")] if scanned.problems else []),
+        *([f"{many(len(applied.refused), 'file')} refused"] if applied.refused else []),
+    ]
+    paragraph(console, ", ".join(counts), "bold")
     if applied.journal is not None:
         paragraph(console, f"take it back with `ssot-engine migrate rollback {_rolled_back_at(applied.journal)}`")
 
@@ -220,7 +225,8 @@ def show_past(console: Console, past: Sequence[Past]) -> None:
         size = f"{max(1, one.size_bytes // 1024):,} KiB"
         paragraph(console, f"{at}  {one.table}: {_files_of(one)}; journal {one.journal} ({size})")
         if not one.finished:
-            paragraph(console, "it did not finish; put its files back with `ssot-engine migrate rollback PATH`", "red")
+            back = f"`ssot-engine migrate rollback {_rolled_back_at(one.journal)}`"
+            paragraph(console, f"it did not finish; put its files back with {back}", "red")
 
 
 def _files_of(one: Past) -> str:

@@ -214,8 +214,9 @@ def rollback(path: Path, *, discard_edits: bool = False, told: Told | None = Non
     place = real(path)
     found = newest_journal(place)
     if found is None:
+        missing = "" if path.exists() else ", which does not exist"
         raise RequestError(
-            f"there is no apply to roll back at {str(path)!r}; name a path that was applied, or one below it"
+            f"there is no apply to roll back at {str(path)!r}{missing}; name a path that was applied, or one below it"
         )
     store = Store(found.anchor)
     with store.locked():
