@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 from collections.abc import Iterator
@@ -10,6 +11,8 @@ from typing import Any
 
 import pytest
 import structlog
+import typer.main
+import typer.testing
 from command import Command
 from typer.testing import CliRunner
 
@@ -33,6 +36,14 @@ def _forget_loggers() -> None:
     for name, module in list(sys.modules.items()):
         if name.startswith("ssot_engine"):
             getattr(vars(module).get("log"), "__dict__", {}).pop("bind", None)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def made_once() -> Iterator[None]:
+    """Typer would make all commands anew for each that runs."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(typer.testing, "_get_command", functools.cache(typer.main.get_command))
+        yield
 
 
 @pytest.fixture
