@@ -227,7 +227,7 @@ OTHER = st.tuples(st.sampled_from(("give back", "cancel", "turn the loop")), st.
 STEPS = st.lists(st.one_of(ASK, OTHER), min_size=25, max_size=50)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(deadline=None)
 @given(per_user=st.integers(1, 3), total=st.integers(1, 4), steps=STEPS)
 def test_counts_are_right_and_nobody_waits_who_could_go(
     per_user: int, total: int, steps: list[tuple[str, str | int]]
