@@ -137,14 +137,14 @@ async def test_an_accepted_run_is_stored(start: Start, tmp_path: Path) -> None:
 
 # ---------------------------------------------------------------------- many at once
 
-USERS = tuple(f"user-{number:03}" for number in range(100))
+USERS = tuple(f"user-{number:03}" for number in range(30))
 #: Runs of each user, at the same time in one thread.
 RUNS = 2
 #: Whose line stands still until the server cuts it off, and whose program takes its time.
 STUCK, SLOW = "user-007", "user-013"
 
 
-async def test_a_hundred_users_with_two_tabs_each(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_many_users_with_two_tabs_each(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     """With lines that break at random and slow readers among them, every tab gets what its user's agents told."""
     monkeypatch.setattr(resuming, "MAX_HELD_EVENTS", 40)
     rng = random.Random(7)
@@ -152,7 +152,7 @@ async def test_a_hundred_users_with_two_tabs_each(start: Start, monkeypatch: pyt
     tally = Tally(team.told)
     async with (
         site(start, team, USERS, send_timeout_s=0.4) as served,
-        proxying(served.port, each_of(lambda _: Cut("down", at_byte=rng.randint(1, 30_000)), 300)) as broken,
+        proxying(served.port, each_of(lambda _: Cut("down", at_byte=rng.randint(1, 30_000)), 90)) as broken,
         proxying(served.port, receive_bytes=4096) as narrow,
         asyncio.timeout(30),
     ):
@@ -164,7 +164,7 @@ async def test_a_hundred_users_with_two_tabs_each(start: Start, monkeypatch: pyt
     expected = f"{tally.events} events, 0 lost, 0 duplicated after dedupe, 0 out of order, 0 cross-user"
     assert f"{expected}, 0 invented, 0 resets" == str(tally)
     assert len(USERS) * RUNS == len(team.told)
-    assert broken.cuts >= 100
+    assert broken.cuts >= 30
 
 
 async def two_tabs(proxy: TcpProxy, user: str, tally: Tally) -> None:
