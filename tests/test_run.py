@@ -1026,7 +1026,7 @@ async def part(run: RunContext) -> str:
 
 
 @pytest.mark.parametrize("name", ["working", "failing", "cancelled", "timed_out"])
-async def test_a_thousand_runs_leave_no_cyclic_garbage(start: Start, name: str) -> None:
+async def test_runs_leave_no_cyclic_garbage(start: Start, name: str) -> None:
     """With the collector off during the runs, it finds nothing afterwards: whole scopes, and runs that fail."""
 
     @agent("cancelled")
@@ -1048,13 +1048,12 @@ async def test_a_thousand_runs_leave_no_cyclic_garbage(start: Start, name: str) 
             else:
                 await engine.run(name, "go")
 
-    few = 100 if name in ("failing", "timed_out") else 1_000
     await asyncio.gather(*(request(n) for n in range(10_000, 10_050)))
     await until(lambda: threading.active_count() <= 3)
     gc.collect()
     gc.disable()
     try:
-        for first in range(0, few, 50):
+        for first in range(0, 100, 50):
             await asyncio.gather(*(request(n) for n in range(first, first + 50)))
         await asyncio.sleep(0.01)
         found = gc.collect()
@@ -1063,10 +1062,10 @@ async def test_a_thousand_runs_leave_no_cyclic_garbage(start: Start, name: str) 
     assert 0 == found
 
 
-async def test_a_thousand_users_each_see_their_own_events_and_nothing_stays(start: Start) -> None:
-    """3,000 runs at once: dense order, own events only, one end each; then no engine, task or scope is left."""
+async def test_hundreds_of_users_each_see_their_own_events_and_nothing_stays(start: Start) -> None:
+    """900 runs at once: dense order, own events only, one end each; then no engine, task or scope is left."""
     engines: list[weakref.ref[UserExecutionEngine]] = []
-    container = await start(working, part, tools=[right], engine={"max_engines": 1_000})
+    container = await start(working, part, tools=[right], engine={"max_engines": 300})
     factory = container.engine_factory()
 
     async def read(engine: UserExecutionEngine, message: str) -> str:
@@ -1085,13 +1084,13 @@ async def test_a_thousand_users_each_see_their_own_events_and_nothing_stays(star
             outputs = await asyncio.gather(*(read(engine, f"{user}/{i} ") for i in range(3)))
         assert [f"{user}/{i} part" for i in range(3)] == outputs
 
-    await asyncio.gather(*(request(number) for number in range(1_000)))
+    await asyncio.gather(*(request(number) for number in range(300)))
     log = container.event_log()
-    for number in range(1_000):
+    for number in range(300):
         events = events_of(log, ThreadKey(f"user-{number}", "shared"))
         check_thread(events)
         assert 3 == types_of(events).count("agent_completed")
-    assert 3_000 == factory.metrics()["runs_completed"]
+    assert 900 == factory.metrics()["runs_completed"]
     await until(lambda: not any(ref() for ref in engines))
     assert 0 == container.open_scopes
 
