@@ -9,10 +9,15 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from fakes import until
 from running import Start, assert_nothing_is_left, small_settings
 from ssot_engine.container import ExecutionContainer
+
+#: Few examples, as the suite runs often; `--hypothesis-profile default` tries more.
+settings.register_profile("quick", max_examples=25)
+settings.load_profile("quick")
 
 
 def pytest_collection_finish() -> None:

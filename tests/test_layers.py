@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -108,6 +109,7 @@ def _module(dotted: str, known: list[str]) -> str:
     return folder if folder in known else name
 
 
+@functools.cache
 def imports_of(module: str) -> list[tuple[str, str]]:
     """What one of the package's modules imports from the package."""
     return list(imports((SOURCE / f"{module.replace('.', '/')}.py").read_text(encoding="utf-8"), MODULES))

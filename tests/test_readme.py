@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import shlex
@@ -81,9 +82,15 @@ def mentioned(text: str) -> set[str]:
     return {word for piece in code for word in re.findall(r"(?<![\w.-])ssot-engine ([a-z]\w*)", piece)}
 
 
+@functools.cache
+def whole_command() -> Any:
+    """The command with all its commands."""
+    return typer.main.get_command(app)
+
+
 def parse(arguments: list[str]) -> None:
     """Parse a command line as the command would, without running it. Raises what the command would."""
-    command: Any = typer.main.get_command(app)
+    command = whole_command()
     name = "ssot-engine"
     while isinstance(command, typer.core.TyperGroup):
         name, *arguments = arguments
@@ -140,8 +147,7 @@ def test_command_can_be_typed(line: str) -> None:
 
 def test_mentioned_commands_exist() -> None:
     """Wherever code names a command, the command exists."""
-    command: Any = typer.main.get_command(app)
-    assert set() == mentioned(README) - set(command.commands)
+    assert set() == mentioned(README) - set(whole_command().commands)
 
 
 def test_event_names_are_real() -> None:

@@ -21,7 +21,9 @@ def load_team(settings: AgentSettings) -> Team:
     Raises:
         ConfigError: an entry point cannot be loaded, or is no `Team` and no agent.
     """
-    wanted = [point for point in entry_points(group=GROUP) if _is_wanted(point, settings)]
+    # Finding entry points reads the metadata of every installed package.
+    points = entry_points(group=GROUP) if settings.offline or settings.entry_points else ()
+    wanted = [point for point in points if _is_wanted(point, settings)]
     teams = [_load(point) for point in sorted(wanted, key=lambda point: (point.name != OFFLINE, point.name))]
     return Team(
         agents=tuple(agent for team in teams for agent in team.agents),

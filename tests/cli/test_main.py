@@ -18,32 +18,32 @@ _HEAVY = ("fastapi", "starlette", "dependency_injector", "ssot_engine.container"
 _IMPORTS = """
 import json, sys
 from ssot_engine.cli import main
-sys.argv = ["ssot-engine", *{arguments!r}]
-try:
-    main()
-except SystemExit:
-    pass
+for arguments in {lines!r}:
+    sys.argv = ["ssot-engine", *arguments]
+    try:
+        main()
+    except SystemExit:
+        pass
 print(json.dumps(sorted(sys.modules)), file=sys.stderr)
 """
 
 
-def modules_after(*arguments: str) -> set[str]:
-    """The modules a fresh process has after this command."""
-    code = _IMPORTS.format(arguments=arguments)
+def modules_after(*lines: tuple[str, ...]) -> set[str]:
+    """The modules a fresh process has after these command lines."""
+    code = _IMPORTS.format(lines=lines)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     return set(json.loads(done.stderr.splitlines()[-1]))
 
 
-@pytest.mark.parametrize("arguments", [("--help",), ("run", "--help"), ("config", "--help"), ("demo", "--help")])
-def test_help_loads_neither_container_nor_web_framework(arguments: tuple[str, ...]) -> None:
+def test_help_loads_neither_container_nor_web_framework() -> None:
     """Help and completion answer at once."""
-    loaded = modules_after(*arguments)
+    loaded = modules_after(("--help",), ("run", "--help"), ("config", "--help"), ("demo", "--help"))
     assert [] == [name for name in _HEAVY if name in loaded]
 
 
 def test_the_version_loads_no_command_line() -> None:
     """Scripts ask for it; not even typer is imported."""
-    loaded = modules_after("--version")
+    loaded = modules_after(("--version",))
     assert [] == [name for name in (*_HEAVY, "typer", "rich", "msgspec") if name in loaded]
 
 

@@ -19,7 +19,7 @@ import pytest
 
 from fakes import ALICE, BOB, deltas, draft, ending
 from ssot_engine.errors import ClosedError, ConfigError, LogCorrupt, LogInUse, LogUnavailable, UnknownRun
-from ssot_engine.eventlog import sqlite_writer
+from ssot_engine.eventlog import sqlite_file, sqlite_writer
 from ssot_engine.eventlog.base import Draft
 from ssot_engine.eventlog.reserve import RESERVE_BYTES
 from ssot_engine.eventlog.sqlite import SqliteEventLog
@@ -694,8 +694,9 @@ async def test_too_much_under_way_makes_appends_wait(log, path):
 
 
 @pytest.mark.parametrize("what", ["unlinked", "replaced"])
-async def test_a_file_that_went_away_is_noticed(log, path, what):
-    """A file removed or replaced under the log: within a second everything is refused, waiting readers included."""
+async def test_a_file_that_went_away_is_noticed(log, path, what, monkeypatch):
+    """A file removed or replaced under the log: all is refused once it is looked at, waiting readers included."""
+    monkeypatch.setattr(sqlite_file, "IDENTITY_INTERVAL_S", 0.2)
     for key in (ALICE, BOB):
         log.begin(key, "run-1")
     await log.append(ALICE, deltas(1, 1), attempt=1)

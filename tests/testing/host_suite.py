@@ -23,7 +23,7 @@ INI = """
 [pytest]
 asyncio_mode = {mode}
 asyncio_default_fixture_loop_scope = function
-addopts = --strict-markers -p no:cacheprovider
+addopts = --strict-markers -p no:cacheprovider -p no:hypothesispytest -p no:schemathesis
 filterwarnings = error
 """
 

@@ -158,11 +158,37 @@ class TestHostsChoice:
 """
 )
 
+REFUSED = """
+async def test_unknown(override_providers):
+    override_providers(brigde=None)
+
+async def test_wrong_object(override_providers):
+    override_providers(bridge=3)
+
+async def test_wrong_class(override_providers):
+    override_providers(bridge=dict)
+
+async def test_wrong_provider(override_providers):
+    from dependency_injector import providers
+    override_providers(emitter=providers.Factory(dict))
+
+async def test_given(override_providers):
+    override_providers(context=3)
+
+async def test_too_late(override_providers):
+    override_providers(permissions=lambda context: frozenset())
+
+async def test_all_or_none(override_providers, execution_container):
+    with pytest.raises(TypeError):
+        override_providers(redis_manager="mine", bridge=3)
+    assert execution_container.redis_manager() is None
+"""
+
 
 @pytest.fixture(scope="module")
 def suite(tmp_path_factory: pytest.TempPathFactory) -> Suite:
-    """A host's suite that uses each fixture."""
-    return run_suite(tmp_path_factory.mktemp("fixtures"), FIXTURES)
+    """A host's suite that uses each fixture, and asks for overrides that cannot be."""
+    return run_suite(tmp_path_factory.mktemp("fixtures"), FIXTURES + REFUSED)
 
 
 @pytest.mark.parametrize(
@@ -285,42 +311,6 @@ def test_no_fixture(as_user):
     assert "fixture 'as_user' not found" in suite.tests["test_no_fixture"]["setup"].text
 
 
-REFUSED = (
-    GREETER
-    + """
-async def test_unknown(override_providers):
-    override_providers(brigde=None)
-
-async def test_wrong_object(override_providers):
-    override_providers(bridge=3)
-
-async def test_wrong_class(override_providers):
-    override_providers(bridge=dict)
-
-async def test_wrong_provider(override_providers):
-    from dependency_injector import providers
-    override_providers(emitter=providers.Factory(dict))
-
-async def test_given(override_providers):
-    override_providers(context=3)
-
-async def test_too_late(override_providers):
-    override_providers(permissions=lambda context: frozenset())
-
-async def test_all_or_none(override_providers, execution_container):
-    with pytest.raises(TypeError):
-        override_providers(redis_manager="mine", bridge=3)
-    assert execution_container.redis_manager() is None
-"""
-)
-
-
-@pytest.fixture(scope="module")
-def refused(tmp_path_factory: pytest.TempPathFactory) -> Suite:
-    """A host's suite of overrides that cannot be."""
-    return run_suite(tmp_path_factory.mktemp("refused"), REFUSED)
-
-
 @pytest.mark.parametrize(
     ("test", "told"),
     [
@@ -335,15 +325,15 @@ def refused(tmp_path_factory: pytest.TempPathFactory) -> Suite:
         ("test_too_late", "has built 'control' with it: control -> permissions; declare 'permissions' in a subclass"),
     ],
 )
-def test_wrong_overrides_are_refused(refused: Suite, test: str, told: str) -> None:
+def test_wrong_overrides_are_refused(suite: Suite, test: str, told: str) -> None:
     """An override that is unknown, of another class, or would have no effect is refused with its provider's name."""
-    assert refused.outcomes(test)["call"] == "failed"
-    assert told in refused.tests[test]["call"].text
+    assert suite.outcomes(test)["call"] == "failed"
+    assert told in suite.tests[test]["call"].text
 
 
-def test_refused_override_changes_nothing(refused: Suite) -> None:
+def test_refused_override_changes_nothing(suite: Suite) -> None:
     """If one of several overrides is refused, none is made."""
-    assert PASSED == refused.outcomes("test_all_or_none"), refused.output
+    assert PASSED == suite.outcomes("test_all_or_none"), suite.output
 
 
 def test_import_costs_nothing() -> None:

@@ -15,7 +15,9 @@ from ssot_engine.web.site import Site
 
 def client_of(site: Site) -> httpx2.AsyncClient:
     """A client of the site's application."""
-    return httpx2.AsyncClient(transport=httpx2.ASGITransport(create_app(site)), base_url="http://localhost")
+    return httpx2.AsyncClient(
+        transport=httpx2.ASGITransport(create_app(site)), base_url="http://localhost", verify=False
+    )
 
 
 async def test_every_wire_has_its_path(start: Start) -> None:

@@ -233,7 +233,7 @@ async def test_users_without_proof_are_of_this_machine(peer: str, status: int) -
     install(app, settings=small_settings(auth=DEV_USERS))
     async with app.router.lifespan_context(app):
         transport = httpx2.ASGITransport(app=app, client=(peer, 1234))
-        async with httpx2.AsyncClient(transport=transport, base_url="http://localhost") as client:
+        async with httpx2.AsyncClient(transport=transport, base_url="http://localhost", verify=False) as client:
             answer = await client.get("/agents/api/threads", headers={"authorization": "Bearer alice"})
     assert status == answer.status_code
 
@@ -273,7 +273,9 @@ async def test_at_a_signal_streams_of_a_host_end_after_their_runs(tmp_path: Path
             if b"running on http" in line:
                 break
         url = line.decode().split(" on ")[1].split(" ")[0]
-        client = await stack.enter_async_context(httpx2.AsyncClient(base_url=url, headers={**ALICE, "origin": url}))
+        client = await stack.enter_async_context(
+            httpx2.AsyncClient(base_url=url, headers={**ALICE, "origin": url}, verify=False)
+        )
         run = (await client.post("/agents/api/runs", json={"message": str(gate)})).json()
         path = f"/agents/api/threads/{run['thread_id']}/events"
         stream = await stack.enter_async_context(client.stream("GET", path, headers={"accept": "text/event-stream"}))

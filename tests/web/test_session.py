@@ -38,7 +38,9 @@ async def site(start: Start, auth: dict[str, Any] | None = None, **web: Any) -> 
 @asynccontextmanager
 async def page(served: Served, **headers: str) -> AsyncIterator[httpx2.AsyncClient]:
     """What a page of the site does: it keeps cookies and names its origin."""
-    async with httpx2.AsyncClient(base_url=served.url, headers={"Origin": served.url, **headers}) as client:
+    async with httpx2.AsyncClient(
+        base_url=served.url, headers={"Origin": served.url, **headers}, verify=False
+    ) as client:
         yield client
 
 
@@ -133,7 +135,7 @@ async def test_signing_in_with_a_rotated_key(start: Start) -> None:
 
 async def test_foreign_page_signs_nobody_in_or_out(start: Start) -> None:
     """A page of another site, or one that hides where it is from, changes no session."""
-    async with site(start) as served, httpx2.AsyncClient(base_url=served.url) as client:
+    async with site(start) as served, httpx2.AsyncClient(base_url=served.url, verify=False) as client:
         for headers in ({"Origin": "http://evil.org"}, {"Origin": "null"}, {}):
             for method in ("POST", "DELETE"):
                 answer = await client.request(method, PATH, json={"token": "alice"}, headers=headers)

@@ -23,10 +23,11 @@ _TURNS = 5
 #: How long one leak may take to end once it was found, in seconds.
 _CLOSING_S = 5.0
 #: How many containers a watch looks at without asking which of them are garbage.
-_FEW = 16
+_FEW = 48
 
 _Task = Task[Any]
 _Provider = providers.Provider[Any]
+_Owner = ExecutionContainer | type[ExecutionContainer]
 
 
 class Watch:
@@ -43,7 +44,9 @@ class Watch:
         self._loop = loop
         self._tasks = set() if loop is None else asyncio.all_tasks(loop)
         self._scopes = {container: container.open_scopes for container in known}
-        self._overrides = {provider: (name, provider.overridden) for name, provider in _overridable(known)}
+        self._overrides = {
+            provider: (owner, name, provider.overridden) for owner, name, provider in _overridable(known)
+        }
         #: One line for each thing left open, in the order it was found.
         self.found: list[str] = []
 
@@ -57,9 +60,9 @@ class Watch:
         """Find and close whatever was opened since the watch began."""
         for container in tuple(alive):
             self.scopes(container)
-        for provider, (name, before) in self._overrides.items():
+        for provider, (owner, name, before) in self._overrides.items():
             if provider.overridden != before:
-                self._undo(provider, name, before)
+                self._undo(provider, f"{_called(owner)}.{name}", before)
         # No leak: a test of old code configures the process and knows no way to undo it.
         in_use.restore(self._in_use)
         if self._loop is not None and not self._loop.is_closed() and self._new_tasks(self._loop):
@@ -150,14 +153,16 @@ def _open_scopes(container: ExecutionContainer) -> list[Scope]:
     return [obj for obj in gc.get_objects() if type(obj) is Scope and obj._plans.live is live and not obj.closed]
 
 
-def _overridable(known: Iterable[ExecutionContainer]) -> Iterator[tuple[str, _Provider]]:
-    """Every provider whose override would be met by later tests, by its full name."""
-    for cls in _classes(ExecutionContainer):
-        for name, provider in cls.providers.items():
-            yield f"{cls.__name__}.{name}", provider
-    for container in known:
-        for name, provider in container.providers.items():
-            yield f"{type(container).__name__}().{name}", provider
+def _overridable(known: Iterable[ExecutionContainer]) -> Iterator[tuple[_Owner, str, _Provider]]:
+    """Every provider whose override would be met by later tests, after who has it and its name there."""
+    owners: list[_Owner] = [*_classes(ExecutionContainer), *known]
+    for owner in owners:
+        for name, provider in owner.providers.items():
+            yield owner, name, provider
+
+
+def _called(owner: _Owner) -> str:
+    return owner.__name__ if isinstance(owner, type) else f"{type(owner).__name__}()"
 
 
 def _classes(cls: type[ExecutionContainer]) -> Iterator[type[ExecutionContainer]]:
