@@ -158,7 +158,7 @@ def test_the_coding_line_after_a_long_one():
 
 def test_what_the_parser_has_no_words_for():
     """Where the parser only runs out of room, the reason says so."""
-    with pytest.raises(NotReadable, match="MemoryError|too complex to parse"):
+    with pytest.raises(NotReadable, match=r"MemoryError|too complex to parse"):
         Source(b"x = " + b"not " * 50_000 + b"1\n")
 
 
