@@ -20,7 +20,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from oracle import Ours, Wrong, judge
 
 #: How often the sweep takes each shape, each time in another wrap.
-OF_EACH = 3
+OF_EACH = 4
 
 Judged = dict[str, list[Wrong]]
 
@@ -84,7 +84,7 @@ def test_nothing_else_of_the_host_changes(swept: list[list[Module]], sweep_judge
 
 
 @settings(
-    max_examples=6, deadline=None, derandomize=True, database=None, phases=[Phase.generate],
+    max_examples=12, deadline=None, derandomize=True, database=None, phases=[Phase.generate],
     suppress_health_check=list(HealthCheck),
 )  # fmt: skip
 @given(modules=trees())
